@@ -1,0 +1,21 @@
+"""Who asks: the identity behind one request, as the authentication in front of us established it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One authenticated caller. Roles are lower case; `is_admin` is the policy's `context_is_admin`."""
+
+    user_id: str | None = None
+    project_id: str | None = None
+    roles: frozenset[str] = frozenset()
+    is_admin: bool = False
+    read_only: bool = False
+    request_id: str = ""
+    domain_id: str | None = None
+    user_domain_id: str | None = None
+    project_domain_id: str | None = None
+    system_scope: str | None = None
+    service_roles: frozenset[str] = frozenset()
+    token: str | None = field(default=None, repr=False)

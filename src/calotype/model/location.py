@@ -1,0 +1,25 @@
+"""Where the bytes of an image lie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One copy of an image's data: its address in a store, and what the store said about it.
+
+    `id` is the row's number, None until it is saved; `url` may hold credentials and is never logged.
+    """
+
+    url: str = field(repr=False)
+    metadata: Mapping[str, str] = NO_METADATA
+    status: str = "active"
+    id: int | None = None
+
+    @property
+    def store(self) -> str | None:
+        """The id of the store that holds this copy, when the row says so."""
+        return self.metadata.get("store")

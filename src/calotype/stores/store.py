@@ -1,0 +1,93 @@
+"""The contract between the service and the places where bytes are kept.
+
+A store takes a *reader*, so that each driver picks its own chunk size, and keeps all of the data
+or none of it. Hashing, counting, limits and inspection happen in the reader (`streams.Intake`),
+never in a driver. Drivers translate their library's errors at the call into the errors named here,
+with `from`, and let the reader's own errors pass unchanged after they have cleaned up.
+
+What only some stores can do is a protocol of its own below, asked for once, at start-up.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol, runtime_checkable
+
+from calotype.model.location import Location
+
+
+class Source(Protocol):
+    """What a driver reads from while it stores data."""
+
+    def read(self, size: int, /) -> bytes | memoryview:
+        """Up to `size` bytes, fewer when it suits the source; empty only at the end.
+
+        Raises when the data is refused or the client has gone: the driver removes what it wrote
+        and lets the error pass.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a store is, statically: shown by `/v2/info/stores/detail` and in the docs."""
+
+    type: str
+    schemes: tuple[str, ...]
+    writable: bool = True
+    properties: Mapping[str, object] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """One configured place for image data.
+
+    All methods may raise StoreUnavailable (not reachable, not permitted) and StoreError (the rest).
+    A driver may be called from many threads at once.
+    """
+
+    traits: Traits
+
+    def put(self, key: str, source: Source, size: int | None) -> Location:
+        """Keep everything `source` gives under `key`; return where it lies.
+
+        `size` is the declared length in bytes, None when it is not known; the source itself
+        enforces it. When this returns the data is durable; when it raises, nothing is left.
+        Raises DataExists, StoreFull, StoreReadOnly.
+        """
+        ...
+
+    def read(self, location: Location, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The data from `offset` (bytes), `length` bytes or to the end, in blocks the driver chooses.
+
+        Raises DataNotFound before the first block when there is none.
+        """
+        ...
+
+    def size(self, location: Location) -> int:
+        """The length of the data in bytes. Raises DataNotFound."""
+        ...
+
+    def delete(self, location: Location) -> None:
+        """Remove the data for good. Raises DataNotFound, DataInUse, Unsupported."""
+        ...
+
+    def check(self) -> None:
+        """Return when the store is usable as configured, else raise with what to do about it."""
+        ...
+
+
+@runtime_checkable
+class OpensFiles(Protocol):
+    """Power: the data is a local file, so the server may send it without copying."""
+
+    def open(self, location: Location) -> BinaryIO:
+        """The data as an open file at position 0. Raises DataNotFound."""
+        ...
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """Power: the store can tell what it holds, so bytes without a row can be found."""
+
+    def leftovers(self, older_than: float) -> Iterator[Location]:
+        """What lies in the store, finished or not, and was last written before `older_than` (epoch seconds)."""
+        ...
