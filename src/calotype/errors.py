@@ -111,6 +111,14 @@ class Unsupported(StoreError):
     """The store cannot do this."""
 
 
+class DatabaseUnavailable(Error):
+    """The database cannot be reached or does not answer: try again later."""
+
+
+class Contention(DatabaseUnavailable):
+    """Others were writing the same rows for too long: try again."""
+
+
 # -- the client or the operator ------------------------------------------------------------------
 
 
