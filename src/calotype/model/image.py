@@ -80,7 +80,7 @@ class Image:
     min_ram: int = 0
     protected: bool = False
     os_hidden: bool = False
-    properties: Mapping[str, str | None] = NO_PROPERTIES
+    properties: Mapping[str, str | None] = field(default_factory=lambda: NO_PROPERTIES)
     tags: tuple[str, ...] = ()
     locations: tuple[Location, ...] = field(default=(), repr=False)
 

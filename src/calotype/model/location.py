@@ -15,7 +15,8 @@ class Location:
     """
 
     url: str = field(repr=False)
-    metadata: Mapping[str, str] = NO_METADATA
+    # By a factory: on Python 3.11 a mapping proxy has no hash and counts as a mutable default.
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_METADATA)
     status: str = "active"
     id: int | None = None
 
