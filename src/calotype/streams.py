@@ -18,7 +18,7 @@ from typing import Protocol, Self
 
 from calotype import errors
 
-#: Bytes read from the body at a time: large enough that handing over to the hashing threads is free.
+#: Bytes read from the body at a time: so many that handing them to the hashing threads is free.
 BLOCK = 1 << 20
 #: Blocks that may wait in front of each hashing thread.
 QUEUED = 3
@@ -36,7 +36,7 @@ class Watcher(Protocol):
     """Something that looks at the data as it passes and may refuse it at the end."""
 
     def see(self, block: bytes) -> None:
-        """Look at the next block. Must not keep more of it than it needs."""
+        """Look at the next block, keep no more of it than needed; may refuse it already."""
         ...
 
     def finish(self) -> None:
@@ -46,7 +46,7 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was learned about the data while it passed. Sizes in bytes, digests in lower-case hex."""
+    """What was learned about the data while it passed. Size in bytes, digests in lower-case hex."""
 
     size: int
     checksum: str | None
@@ -61,17 +61,32 @@ class Hasher:
         self._digest = hashlib.new(algorithm, usedforsecurity=False)
         self._queue: queue.Queue[bytes | None] = queue.Queue(maxsize=QUEUED)
         self._thread: threading.Thread | None = None
+        self._first: bytes | None = None
+        self._error: BaseException | None = None
 
     def see(self, block: bytes) -> None:
         """Take the next block; waits while QUEUED blocks are ahead of it."""
-        if self._thread is None:
+        if self._error is not None:
+            raise self._error
+        if self._thread is not None:
+            self._queue.put(block)
+        elif self._first is None:
+            self._first = block
+        else:
             self._thread = threading.Thread(target=self._work, name="hash", daemon=True)
             self._thread.start()
-        self._queue.put(block)
+            self._queue.put(self._first)
+            self._queue.put(block)
+            self._first = None
 
     def hexdigest(self) -> str:
-        """The digest of all blocks seen. Ends the thread."""
+        """The digest of all blocks seen. Ends the thread; raises what went wrong on it."""
         self.close()
+        if self._error is not None:
+            raise self._error
+        if self._first is not None:
+            self._digest.update(self._first)
+            self._first = None
         return self._digest.hexdigest()
 
     def close(self) -> None:
@@ -83,7 +98,13 @@ class Hasher:
 
     def _work(self) -> None:
         while (block := self._queue.get()) is not None:
-            self._digest.update(block)
+            # After a failure the rest is only taken off the queue: a writer that waits in front
+            # of it must wake up and learn of the failure.
+            if self._error is None:
+                try:
+                    self._digest.update(block)
+                except BaseException as error:
+                    self._error = error
 
 
 class Intake:
@@ -113,8 +134,11 @@ class Intake:
         self._limit = limit
         self._limit_name = limit_name
         self._watchers = tuple(watchers)
+        bounds = [n for n in (declared, limit) if n is not None]
+        self._most = max(0, min(bounds)) if bounds else None
         self._rest = memoryview(b"")
         self._ended = False
+        self._error: BaseException | None = None
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -132,10 +156,17 @@ class Intake:
     def read(self, size: int, /) -> memoryview:
         """Up to `size` bytes; empty at the end, which is reached only if nothing was wrong.
 
-        Raises SizeMismatch, OverLimit, ClientGone, and whatever a watcher refuses with.
+        Raises SizeMismatch, OverLimit, ClientGone, and whatever a watcher refuses with. What has
+        failed once fails again in the same way, so a library that reads on cannot get past it.
         """
+        if self._error is not None:
+            raise self._error
         if not self._rest and not self._ended:
-            self._rest = memoryview(self._next_block())
+            try:
+                self._rest = memoryview(self._next_block())
+            except BaseException as error:
+                self._error = error
+                raise
         piece, self._rest = self._rest[:size], self._rest[size:]
         return piece
 
@@ -151,7 +182,7 @@ class Intake:
         )
 
     def _next_block(self) -> bytes:
-        block = self._body.read(BLOCK)
+        block = self._gather()
         self.size += len(block)
         self._check_size(at_end=not block)
         if block:
@@ -164,6 +195,20 @@ class Intake:
                 watcher.finish()
             self._ended = True
         return block
+
+    def _gather(self) -> bytes:
+        """The next BLOCK bytes, fewer only at the end or when an excess byte has come."""
+        # Some servers hand out a body in small pieces; handing those to threads would cost more
+        # than hashing them. One byte more than allowed is enough to know.
+        want = BLOCK if self._most is None else min(BLOCK, self._most - self.size + 1)
+        block = self._body.read(want)
+        if not block or len(block) >= want:
+            return block
+        pieces, have = [block], len(block)
+        while have < want and (piece := self._body.read(want - have)):
+            pieces.append(piece)
+            have += len(piece)
+        return b"".join(pieces)
 
     def _check_size(self, *, at_end: bool) -> None:
         declared = self._declared
