@@ -1,0 +1,88 @@
+"""The `calotype` command: its verbs, and the names under which Glance's scripts call it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+
+import calotype
+from calotype import errors
+from calotype.admin import config, db, policy, serve, sweep
+from calotype.settings.load import load
+from calotype.settings.tree import Settings
+
+EXAMPLES = """\
+examples:
+  calotype serve                                     serve with /etc/glance/glance-api.conf
+  calotype --config-file glance-api.conf serve       serve with another configuration
+  calotype db sync                                   create or update the tables
+  calotype config sample                             print every option with its meaning
+  calotype policy sample                             print every policy rule
+"""
+
+
+class Arguments(argparse.Namespace):
+    """The parsed command line; `settings` are read when first needed."""
+
+    config_file: list[str]
+    config_dir: list[str]
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration that the options name. Raises BadSettings."""
+        return load(self.config_file, self.config_dir)
+
+
+def parser(program: str = "calotype") -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog=program,
+        description=calotype.__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=calotype.__version__)
+    add_config_options(top)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (serve, db, config, policy, sweep):
+        module.add_parser(commands)
+    for command in commands.choices.values():
+        add_config_options(command, again=True)
+    return top
+
+
+def add_config_options(to: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """`--config-file` and `--config-dir`, before or after the verb."""
+    default = argparse.SUPPRESS if again else []
+    to.add_argument(
+        "--config-file", metavar="FILE", action="append", default=default,
+        help="read this file; may be repeated, later ones win "
+        "(default: glance-image-import.conf and glance-api.conf in $OS_GLANCE_CONFIG_DIR "
+        "or /etc/glance)",
+    )  # fmt: skip
+    to.add_argument(
+        "--config-dir", metavar="DIR", action="append", default=default,
+        help="read all *.conf files of this folder, after the files",
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "calotype") -> int:
+    """Run one command; the exit code."""
+    args = parser(program).parse_args(arguments, namespace=Arguments())
+    try:
+        return int(args.run(args))
+    except errors.Error as error:
+        print(f"ERROR: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def glance_api() -> int:
+    """`glance-api`: the same as `calotype serve`, for unit files that call it."""
+    return main(["serve", *sys.argv[1:]], program="glance-api")
+
+
+def glance_manage() -> int:
+    """`glance-manage`: `calotype db`, with Glance's spellings of the commands."""
+    return main(db.glance_arguments(sys.argv[1:]), program="glance-manage")

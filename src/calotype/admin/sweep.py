@@ -1,0 +1,83 @@
+"""`calotype worker` and `calotype sweep`: the work beside the API, as a loop and as one pass."""
+
+import argparse
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+from calotype.admin import logs
+from calotype.admin.serve import prepare, quickstart
+from calotype.app import Parts, assemble
+from calotype.worker.cleaner import Cleaner
+
+LOG = logging.getLogger(__name__)
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `worker` and `sweep` to the command line."""
+    worker = commands.add_parser(
+        "worker",
+        help="do the work beside the API",
+        description="Run the background jobs until SIGTERM; `calotype serve` starts one of these.",
+    )
+    sweep = commands.add_parser(
+        "sweep",
+        help="remove what crashes left behind, once",
+        description=(
+            "Put images whose upload died back to queued, and remove bytes that belong to no image."
+        ),
+        epilog="example: calotype sweep --grace 0",
+    )
+    sweep.add_argument(
+        "--grace",
+        type=int,
+        metavar="SECONDS",
+        help="leave bytes younger than this alone (default: calotype_sweep_grace)",
+    )
+    for command, run in ((worker, run_worker), (sweep, run_sweep)):
+        command.add_argument("--quickstart", metavar="DIR", type=Path, help=argparse.SUPPRESS)
+        command.set_defaults(run=run)
+
+
+def run_sweep(args: argparse.Namespace) -> int:
+    """One pass; prints what was done."""
+    parts = _parts(args)
+    done = _cleaner(parts, args.grace).clean()
+    print(f"{done.requeued} images queued again, "
+          f"{done.removed} leftovers removed ({done.bytes} bytes)")  # fmt: skip
+    return 1 if done.errors else 0
+
+
+def run_worker(args: argparse.Namespace) -> int:
+    """Pass after pass, until a signal."""
+    parts = _parts(args)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    service = parts.settings.service
+    parent = os.getppid()
+    LOG.info("Worker process %d is ready", os.getpid())
+    _cleaner(parts, None).run(
+        stop,
+        often=service.calotype_task_lease,
+        interval=service.calotype_sweep_interval,
+        orphaned=lambda: os.getppid() != parent,
+    )
+    LOG.info("Worker process %d ends", os.getpid())
+    return 0
+
+
+def _parts(args: argparse.Namespace) -> Parts:
+    settings = quickstart(args.quickstart) if args.quickstart else args.settings
+    logs.setup(settings)
+    parts = assemble(settings)
+    prepare(parts, create=False)
+    return parts
+
+
+def _cleaner(parts: Parts, grace: int | None) -> Cleaner:
+    if grace is None:
+        grace = parts.settings.service.calotype_sweep_grace
+    return Cleaner(parts.images, parts.leases, parts.stores, grace)

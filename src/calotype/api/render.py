@@ -1,0 +1,85 @@
+"""Our things as JSON: the only place where the field names of the API appear in answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from calotype.model.image import Image
+from calotype.model.member import Member
+from calotype.model.properties import HIDDEN
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the operator chose to show of an image: its stores, its first location, all of them."""
+
+    stores: bool = False
+    direct_url: bool = False
+    locations: bool = False
+
+
+def timestamp(moment: datetime) -> str:
+    """A time as the API writes it: `2026-11-21T02:11:00Z`."""
+    return moment.isoformat(timespec="seconds") + "Z"
+
+
+def image(it: Image, shown: Shown) -> dict[str, Any]:
+    """An image as the API shows it: its own properties first, then the fields."""
+    answer: dict[str, Any] = {
+        name: value or "" for name, value in it.properties.items() if name not in HIDDEN
+    }
+    answer |= {
+        "name": it.name,
+        "disk_format": it.disk_format,
+        "container_format": it.container_format,
+        "visibility": it.visibility,
+        "size": it.size,
+        "virtual_size": it.virtual_size,
+        "status": it.status,
+        "checksum": it.checksum,
+        "protected": it.protected,
+        "min_ram": it.min_ram,
+        "min_disk": it.min_disk,
+        "owner": it.owner,
+        "os_hidden": it.os_hidden,
+        "os_hash_algo": it.os_hash_algo,
+        "os_hash_value": it.os_hash_value,
+        "id": it.id,
+        "created_at": timestamp(it.created_at),
+        "updated_at": timestamp(it.updated_at),
+    }
+    if shown.locations:
+        answer["locations"] = [location(place) for place in it.locations]
+    if shown.direct_url and it.locations:
+        answer["direct_url"] = it.locations[0].url
+    answer["tags"] = it.tags
+    answer["self"] = f"/v2/images/{it.id}"
+    answer["file"] = f"/v2/images/{it.id}/file"
+    answer["schema"] = "/v2/schemas/image"
+    if shown.stores and it.locations:
+        answer["stores"] = ",".join(place.store for place in it.locations if place.store)
+    return answer
+
+
+def location(place: Any) -> dict[str, Any]:
+    """A location, where those are shown."""
+    return {"url": place.url, "metadata": dict(place.metadata)}
+
+
+def images(page: list[Image], shown: Shown, links: Mapping[str, str]) -> dict[str, Any]:
+    """A page of the list, with the links to the first and the next page."""
+    listed = [image(it, shown) for it in page]
+    return {"images": listed, **links, "schema": "/v2/schemas/images"}
+
+
+def member(it: Member) -> dict[str, Any]:
+    """A membership."""
+    return {
+        "member_id": it.member_id,
+        "image_id": it.image_id,
+        "status": it.status.value,
+        "created_at": timestamp(it.created_at),
+        "updated_at": timestamp(it.updated_at),
+        "schema": "/v2/schemas/member",
+    }

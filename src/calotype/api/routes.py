@@ -1,0 +1,75 @@
+"""The whole URL map, and nothing else: path, method, handler.
+
+What a path does not list is answered 405, with an Allow header made from this table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from calotype.api.discovery import DiscoveryApi
+from calotype.api.image_data import ImageDataApi
+from calotype.api.images import ImagesApi
+from calotype.api.members import MembersApi
+
+Handler = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """One object of handlers for each noun."""
+
+    images: ImagesApi
+    data: ImageDataApi
+    members: MembersApi
+    discovery: DiscoveryApi
+
+
+def table(on: Handlers) -> dict[str, dict[str, Handler]]:
+    """Every path of the API with its methods."""
+    return {
+        "/": {"GET": on.discovery.show_root},
+        "/versions": {"GET": on.discovery.show_versions},
+        "/healthcheck": {
+            "GET": on.discovery.check_health,
+            "HEAD": on.discovery.check_health,
+        },
+        "/v2/openapi.json": {"GET": on.discovery.show_openapi},
+        "/v2/schemas/{name}": {"GET": on.discovery.show_schema},
+        "/v2/schemas/metadefs/{name}": {"GET": on.discovery.show_metadef_schema},
+        "/v2/info/import": {"GET": on.discovery.list_import_methods},
+        "/v2/info/stores": {"GET": on.discovery.list_stores},
+        "/v2/info/stores/detail": {"GET": on.discovery.detail_stores},
+        "/v2/info/usage": {"GET": on.discovery.show_usage},
+        "/v2/images": {"GET": on.images.list, "POST": on.images.create},
+        "/v2/images/{image_id}": {
+            "GET": on.images.show,
+            "PATCH": on.images.update,
+            "DELETE": on.images.delete,
+        },
+        "/v2/images/{image_id}/actions/deactivate": {"POST": on.images.deactivate},
+        "/v2/images/{image_id}/actions/reactivate": {"POST": on.images.reactivate},
+        "/v2/images/{image_id}/file": {
+            "GET": on.data.download,
+            "HEAD": on.data.download,
+            "PUT": on.data.upload,
+        },
+        "/v2/images/{image_id}/members": {"GET": on.members.list, "POST": on.members.add},
+        "/v2/images/{image_id}/members/{member_id}": {
+            "GET": on.members.show,
+            "PUT": on.members.answer,
+            "DELETE": on.members.remove,
+        },
+        "/v2/images/{image_id}/tags/{tag}": {
+            "PUT": on.images.tag,
+            "DELETE": on.images.untag,
+        },
+    }
+
+
+class Resource:
+    """The methods of one path, in the form Falcon wants them: `on_get`, `on_put`, …"""
+
+    def __init__(self, methods: dict[str, Any]) -> None:
+        for method, handler in methods.items():
+            setattr(self, f"on_{method.lower()}", handler)

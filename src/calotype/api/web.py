@@ -1,0 +1,177 @@
+"""What Falcon leaves over: JSON bodies, request bodies as streams, ranges and entity tags."""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+import orjson
+
+from calotype import errors
+from calotype.caller import Caller
+from calotype.services.image_data import Window
+
+#: The largest JSON body that is read, in bytes.
+JSON_LIMIT = 4 << 20
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+def caller(req: falcon.Request) -> Caller:
+    """Who asks, as `identity` established it."""
+    found: Caller = req.env["calotype.caller"]
+    return found
+
+
+def json_body(req: falcon.Request) -> Any:
+    """The JSON of a request. Raises Invalid when there is none, or it is none; OverLimit when huge."""
+    if (req.content_length or 0) > JSON_LIMIT:
+        raise errors.OverLimit(f"The request body is larger than {JSON_LIMIT} bytes")
+    raw = req.bounded_stream.read(JSON_LIMIT + 1) if not _chunked(req) else _read_all(req)
+    if len(raw) > JSON_LIMIT:
+        raise errors.OverLimit(f"The request body is larger than {JSON_LIMIT} bytes")
+    if not raw:
+        raise errors.Invalid("The request needs a JSON body")
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise errors.Invalid(f"The request body is not valid JSON: {error}") from error
+
+
+def no_body(req: falcon.Request) -> None:
+    """Raise Invalid when a request that takes no body has one."""
+    if req.content_length or (_chunked(req) and _read_all(req)):
+        raise errors.Invalid("This request takes no body")
+
+
+def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
+    """Answer with JSON."""
+    resp.status = status
+    resp.content_type = falcon.MEDIA_JSON
+    resp.data = orjson.dumps(value)
+
+
+def _chunked(req: falcon.Request) -> bool:
+    return "chunked" in (req.get_header("Transfer-Encoding") or "").lower()
+
+
+def _read_all(req: falcon.Request) -> bytes:
+    try:
+        return bytes(req.stream.read(JSON_LIMIT + 1))
+    except OSError as error:
+        raise errors.ClientGone() from error
+
+
+class RequestBody:
+    """The body of a request as a stream that notices when the client has gone.
+
+    With a Content-Length a server ends the body silently when the connection breaks: a short read
+    is not the end of the data, so the bytes are counted here.
+    """
+
+    def __init__(self, req: falcon.Request, patience: int) -> None:
+        self._stream = req.env["wsgi.input"]
+        self._left = None if _chunked(req) else (req.content_length or 0)
+        socket = req.env.get("gunicorn.socket")
+        if socket is not None:
+            socket.settimeout(patience or None)
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes. Raises ClientGone when the connection broke or was silent too long."""
+        if self._left is not None:
+            size = min(size, self._left)
+            if size == 0:
+                return b""
+        try:
+            block: bytes = self._stream.read(size)
+        except OSError as error:  # also what servers raise for broken chunks
+            raise errors.ClientGone() from error
+        if self._left is not None:
+            self._left -= len(block)
+            if not block:
+                raise errors.ClientGone()
+        return block
+
+    def drain(self, limit: int, seconds: float) -> bool:
+        """Read on and drop, within `limit` bytes and `seconds`; whether the end was reached.
+
+        A client that is refused while it still sends would otherwise see a broken connection in
+        place of the reason.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            while limit > 0 and time.monotonic() < deadline:
+                block = self.read(min(limit, 1 << 18))
+                if not block:
+                    return True
+                limit -= len(block)
+        except errors.ClientGone:
+            return False
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of an entity that a request asks for."""
+
+    window: Window
+    whole: bool
+
+    def content_range(self, size: int) -> str:
+        """The value of Content-Range for this part."""
+        return f"bytes {self.window.offset}-{self.window.offset + self.window.length - 1}/{size}"
+
+
+def wanted_part(req: falcon.Request, size: int, etag: str | None) -> Part:
+    """What a download asks for, by Range, or by Content-Range as Glance's old clients do.
+
+    Raises Invalid for several ranges, RangeNotSatisfiable for one that is malformed or outside.
+    """
+    everything = Part(Window(0, size), whole=True)
+    asked = req.get_header("Range")
+    if asked:
+        if_range = req.get_header("If-Range")
+        if if_range is not None and if_range != etag:
+            return everything
+        return Part(_range(asked.strip(), size), whole=False)
+    asked = req.get_header("Content-Range")
+    return Part(_content_range(asked.strip(), size), whole=False) if asked else everything
+
+
+def _range(asked: str, size: int) -> Window:
+    if "," in asked:
+        raise errors.Invalid("Range: only one range can be asked for at a time")
+    match = _RANGE.fullmatch(asked)
+    if match is None or match[0] == "bytes=-":
+        raise errors.RangeNotSatisfiable(f"Range: {asked!r} is not of the form bytes=first-last")
+    first, last = match[1], match[2]
+    if not first:
+        length = min(int(last), size)
+        return _window(asked, size - length, size - 1, size)
+    return _window(asked, int(first), min(int(last), size - 1) if last else size - 1, size, last)
+
+
+def _window(asked: str, first: int, last: int, size: int, given_last: str = "") -> Window:
+    backwards = bool(given_last) and int(given_last) < first
+    if backwards or first >= size or last < first:
+        raise errors.RangeNotSatisfiable(f"{asked!r} lies outside the data of {size} bytes")
+    return Window(first, last - first + 1)
+
+
+def _content_range(asked: str, size: int) -> Window:
+    match = _CONTENT_RANGE.fullmatch(asked)
+    if match is None:
+        raise errors.RangeNotSatisfiable(
+            f"Content-Range: {asked!r} is not of the form bytes first-last/size"
+        )
+    return _window(asked, int(match[1]), min(int(match[2]), size - 1), size, match[2])
+
+
+def matches(header: str | None, etag: str | None) -> bool:
+    """Whether an If-None-Match header names the entity tag."""
+    if not header or etag is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags

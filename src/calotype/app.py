@@ -1,0 +1,240 @@
+"""The one place that knows every part and puts them together.
+
+`assemble` makes the parts from the settings, `build` makes the WSGI application of them. The
+worker and the admin commands use the same parts.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import falcon
+
+from calotype import errors
+from calotype.api import failures, filters, identity, openapi, render, routes, schemas, versions
+from calotype.api.bodies import Bodies
+from calotype.api.discovery import DiscoveryApi
+from calotype.api.image_data import ImageDataApi, Patience
+from calotype.api.images import ImagesApi
+from calotype.api.members import MembersApi
+from calotype.api.middleware import Application, Negotiation
+from calotype.db.deletes import Deletes
+from calotype.db.engine import Database, Tuning, connect
+from calotype.db.images import Images as ImageRows
+from calotype.db.leases import Leases
+from calotype.db.members import Members as MemberRows
+from calotype.formats.detect import FormatWatcher
+from calotype.model.image import Image
+from calotype.policy.enforcer import Policy
+from calotype.quota import Quota
+from calotype.services.gate import Gate
+from calotype.services.image_data import ImageData, IntakeRules
+from calotype.services.images import Images
+from calotype.services.info import Info
+from calotype.services.members import Members
+from calotype.settings.tree import Backend, Settings
+from calotype.stores.catalog import Catalog, Entry
+from calotype.stores.filesystem import FilesystemSettings, FilesystemStore
+from calotype.stores.store import Store
+
+LOG = logging.getLogger(__name__)
+
+#: How a store of each type is made from its options.
+STORES: Mapping[str, Callable[[Mapping[str, object]], Store]] = {
+    "file": lambda options: FilesystemStore(FilesystemSettings.from_options(options)),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that outlives a request."""
+
+    settings: Settings
+    database: Database
+    images: ImageRows
+    deletes: Deletes
+    members: MemberRows
+    leases: Leases
+    stores: Catalog
+
+
+def assemble(settings: Settings) -> Parts:
+    """The parts, as the settings say. Raises BadSettings."""
+    database = open_database(settings)
+    return Parts(
+        settings=settings,
+        database=database,
+        images=ImageRows(database),
+        deletes=Deletes(database),
+        members=MemberRows(database),
+        leases=Leases(database, settings.service.calotype_task_lease),
+        stores=make_stores(settings),
+    )
+
+
+def open_database(settings: Settings) -> Database:
+    """The configured database, not yet connected. Raises BadSettings without a connection."""
+    options = settings.database
+    if not options.connection:
+        raise errors.BadSettings("[database] connection: must be set, e.g. sqlite:///calotype.db")
+    return connect(options.connection, Tuning.from_options(options))
+
+
+def make_stores(settings: Settings) -> Catalog:
+    """All configured stores. Raises BadSettings for a type that has no driver."""
+    wanted = settings.stores
+    entries = {backend.id: _entry(backend) for backend in wanted.backends if _usable(backend)}
+    if wanted.default not in entries:
+        raise errors.BadSettings(f"The default store {wanted.default!r} has no driver yet")
+    return Catalog(entries, wanted.default, multi=wanted.multi)
+
+
+def _usable(backend: Backend) -> bool:
+    if backend.type not in STORES:
+        LOG.warning("Store %s: the type %s has no driver yet", backend.id, backend.type)
+    return backend.type in STORES
+
+
+def _entry(backend: Backend) -> Entry:
+    return Entry(
+        id=backend.id,
+        store=STORES[backend.type](backend.options),
+        description=backend.description,
+        weight=backend.weight,
+    )
+
+
+def build(parts: Parts) -> Application:
+    """The WSGI application."""
+    settings, service = parts.settings, parts.settings.service
+    policy = Policy(settings.conf)
+    gate = Gate(parts.images, policy)
+    quota = _quota(parts)
+    documents = schemas.documents(
+        settings.image_format.disk_formats,
+        settings.image_format.container_formats,
+        schemas.custom_properties(settings.config_dirs),
+    )
+    shown = render.Shown(
+        stores=settings.stores.multi,
+        direct_url=service.show_image_direct_url,
+        locations=service.show_multiple_locations,
+    )
+    bodies = Bodies(documents["image"])
+    handlers = routes.Handlers(
+        images=ImagesApi(
+            images=Images(
+                parts.images, parts.deletes, gate, policy, quota, parts.stores
+            ),
+            bodies=bodies,
+            shown=shown,
+            paging=filters.Paging(service.limit_param_default, service.api_limit_max),
+            create_headers=_create_headers(parts),
+        ),
+        data=ImageDataApi(
+            ImageData(parts.images, gate, quota, parts.stores, parts.leases, _rules(settings)),
+            Patience(
+                service.calotype_client_timeout,
+                service.calotype_drain_bytes,
+                service.calotype_drain_seconds,
+            ),
+        ),
+        members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
+        discovery=_discovery(parts, policy, documents),
+    )
+    return _wrap(_falcon(routes.table(handlers)), settings, policy)
+
+
+def _falcon(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:
+    application = falcon.App()
+    application.add_error_handler(Exception, failures.on_defect)
+    application.add_error_handler(falcon.HTTPError, failures.on_http_error)
+    application.add_error_handler(errors.Error, failures.on_error)
+    for path, methods in table.items():
+        application.add_route(path, routes.Resource(methods))
+    return application
+
+
+def _wrap(application: Any, settings: Settings, policy: Policy) -> Application:
+    """The layers around the route table, innermost first."""
+    caching, multi = settings.caching, settings.stores.multi
+    # Identity stands directly before the routes: all that they serve has a caller.
+    guarded = identity.guard(
+        application,
+        settings.auth.strategy,
+        settings.conf,
+        settings.service.calotype_basic_auth_users,
+        policy,
+        allow_anonymous=settings.service.allow_anonymous_access,
+        max_request_id_length=settings.service.max_request_id_length,
+    )
+    # Negotiation stands before identity: who looks for versions needs no token.
+    route = partial(versions.route, caching=caching, multi_store=multi)
+    negotiated: Application = Negotiation(guarded, route)
+    if settings.conf.oslo_middleware.enable_proxy_headers_parsing:
+        from oslo_middleware.http_proxy_to_wsgi import HTTPProxyToWSGI
+
+        negotiated = HTTPProxyToWSGI(negotiated, settings.conf)
+    if settings.conf.cors.allowed_origin:  # outermost: a preflight has no token
+        from oslo_middleware.cors import CORS
+
+        negotiated = CORS(negotiated, settings.conf)
+    return negotiated
+
+
+def _quota(parts: Parts) -> Quota:
+    service = parts.settings.service
+    return Quota(
+        usage=parts.images.usage,
+        image_property_quota=service.image_property_quota,
+        image_tag_quota=service.image_tag_quota,
+        image_member_quota=service.image_member_quota,
+        image_size_cap=service.image_size_cap,
+        user_storage_quota=service.user_storage_quota,
+    )
+
+
+def _rules(settings: Settings) -> IntakeRules:
+    formats = settings.image_format
+
+    def watcher(image: Image) -> FormatWatcher:
+        return FormatWatcher(
+            image.disk_format,
+            image.container_format,
+            require_match=formats.require_image_format_match,
+            nonfatal_gpt_checks=formats.gpt_safety_checks_nonfatal,
+        )
+
+    return IntakeRules(
+        hashing_algorithm=settings.service.hashing_algorithm,
+        md5_checksum=settings.service.calotype_md5_checksum,
+        format_watcher=watcher,
+    )
+
+
+def _create_headers(parts: Parts) -> dict[str, str]:
+    headers = {}
+    if parts.settings.imports.enabled_import_methods:
+        methods = ",".join(parts.settings.imports.enabled_import_methods)
+        headers["OpenStack-image-import-methods"] = methods
+    if parts.stores.multi:
+        headers["OpenStack-image-store-ids"] = ",".join(parts.stores.names())
+    return headers
+
+
+def _discovery(
+    parts: Parts, policy: Policy, documents: dict[str, dict[str, Any]]
+) -> DiscoveryApi:
+    settings = parts.settings
+    return DiscoveryApi(
+        info=Info(parts.stores, policy, settings.imports.enabled_import_methods),
+        schemas=documents,
+        versions=partial(
+            versions.document, caching=settings.caching, multi_store=settings.stores.multi
+        ),
+        openapi=cache(lambda: openapi.build(documents)),
+        public_endpoint=settings.service.public_endpoint,
+        disabled_by_files=settings.healthcheck_files,
+    )

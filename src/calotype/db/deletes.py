@@ -1,0 +1,79 @@
+"""How the rows of an image go: hidden first, then gone; or back again."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from calotype import errors
+from calotype.db.engine import Database
+from calotype.db.images import compare_and_set, living, now
+from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
+from calotype.model.image import Image, Status
+
+_LOCATION = image_locations.c
+
+
+class Deletes:
+    """Deleting images in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def begin(self, old: Image) -> None:
+        """Hide an image and its locations as pending_delete, while its data goes.
+
+        Raises Conflict when its status does not allow that, ChangedMeanwhile, ImageNotFound.
+        """
+        old.moved_to(Status.PENDING_DELETE)
+        gone: dict[str, Any] = {
+            "deleted": True, "deleted_at": now(), "status": Status.PENDING_DELETE,
+        }  # fmt: skip
+
+        def work(connection: Connection) -> None:
+            compare_and_set(connection, old, **gone)
+            connection.execute(living(image_locations, old.id).values(**gone))
+
+        self._db.transaction(work)
+
+    def cancel(self, old: Image) -> None:
+        """Take `begin` back: the image is as it was."""
+        back: dict[str, Any] = {"deleted": False, "deleted_at": None}
+        mine = _LOCATION.id.in_([location.id for location in old.locations])
+
+        def work(connection: Connection) -> None:
+            image = update(images).where(images.c.id == old.id)
+            connection.execute(image.values(status=old.status, **back))
+            connection.execute(update(image_locations).where(mine).values(status="active", **back))
+
+        self._db.transaction(work)
+
+    def finish(self, image_id: str, status: Status) -> None:
+        """Mark an image of that status and all that hangs on it as deleted.
+
+        Raises ChangedMeanwhile when its status is another one now.
+        """
+        gone: dict[str, Any] = {"deleted": True, "deleted_at": now()}
+        image = update(images).where(images.c.id == image_id, images.c.status == status)
+        pending = update(image_locations).where(
+            _LOCATION.image_id == image_id, _LOCATION.status == Status.PENDING_DELETE
+        )
+
+        def work(connection: Connection) -> None:
+            done = connection.execute(image.values(status=Status.DELETED, **gone))
+            if done.rowcount != 1:
+                raise errors.ChangedMeanwhile()
+            for table in (image_properties, image_tags, image_members):
+                connection.execute(living(table, image_id).values(**gone))
+            connection.execute(pending.values(status=Status.DELETED))
+
+        self._db.transaction(work)
+
+    def pending(self, older_than: int) -> list[str]:
+        """The ids of images that have been pending_delete for more than `older_than` seconds."""
+        wanted = select(images.c.id).where(
+            images.c.status == Status.PENDING_DELETE,
+            images.c.deleted_at < now() - timedelta(seconds=older_than),
+        )
+        with self._db.reading() as connection:
+            return list(connection.execute(wanted).scalars())

@@ -1,0 +1,132 @@
+"""A `Filter` as SQL: who may see which rows, the conditions, the order and the page.
+
+Paging is by key, not by offset: a page begins after the marker's own values of the sort keys, so it
+costs the same at any depth and nothing is shown twice while images come and go.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, exists, false, func, or_, select, true
+from sqlalchemy.sql import ColumnElement, Select
+
+from calotype.db.tables import image_members, image_properties, image_tags, images
+from calotype.model.filter import Condition, Filter, Order, Test, Viewer
+from calotype.model.image import Visibility
+
+_COMPARE = {
+    Test.EQ: lambda column, value: column == value,
+    Test.NEQ: lambda column, value: column != value,
+    Test.GT: lambda column, value: column > value,
+    Test.GTE: lambda column, value: column >= value,
+    Test.LT: lambda column, value: column < value,
+    Test.LTE: lambda column, value: column <= value,
+    Test.IN: lambda column, value: column.in_(value),
+}
+
+#: Engines disagree on where NULL sorts; these stand in for it (no real value is smaller).
+_NULL_AS: dict[str, str | int] = {"name": "", "container_format": "", "disk_format": "", "size": -1}
+
+
+def sort_values(order: Sequence[Order]) -> list[ColumnElement[Any]]:
+    """The expressions a list is ordered by, with NULL made a smallest value."""
+    return [_sort_value(key.key) for key in order]
+
+
+def page(
+    statement: Select[Any], wanted: Filter, viewer: Viewer, after: Sequence[Any] | None
+) -> Select[Any]:
+    """`statement` (over images) narrowed to the page; `after` are the marker's sort values."""
+    column = images.c
+    statement = statement.where(
+        column.deleted == false(), column.os_hidden == wanted.os_hidden, _visible(wanted, viewer)
+    )
+    statement = statement.where(*(_condition(one) for one in wanted.conditions))
+    statement = statement.where(*(_has_property(k, v) for k, v in wanted.properties.items()))
+    statement = statement.where(*(_has_tag(tag) for tag in wanted.tags))
+    if after is not None:
+        statement = statement.where(_beyond(wanted.order, after))
+    keys = zip(sort_values(wanted.order), wanted.order, strict=True)
+    statement = statement.order_by(*(k.desc() if o.descending else k.asc() for k, o in keys))
+    return statement.limit(wanted.limit)
+
+
+def _sort_value(key: str) -> ColumnElement[Any]:
+    column = images.c[key]
+    return func.coalesce(column, _NULL_AS[key]) if key in _NULL_AS else column
+
+
+def _condition(one: Condition) -> ColumnElement[bool]:
+    compared: ColumnElement[bool] = _COMPARE[one.test](images.c[one.field], one.value)
+    return compared
+
+
+def _visible(wanted: Filter, viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.is_admin:
+        return _visible_to_admin(wanted, viewer)
+    column = images.c
+    mine = column.owner == viewer.project_id if viewer.project_id else false()
+    offered = _shared_with(viewer, wanted.member_status)
+    public = column.visibility == Visibility.PUBLIC
+    community = column.visibility == Visibility.COMMUNITY
+    if wanted.all_visibilities:
+        return or_(public, community, mine, offered)
+    match wanted.visibility:
+        case None:
+            return or_(public, mine, offered)
+        case Visibility.SHARED:
+            return and_(column.visibility == Visibility.SHARED, or_(mine, offered))
+        case Visibility.PRIVATE:
+            return and_(column.visibility == Visibility.PRIVATE, mine)
+        case other:
+            return column.visibility == other
+
+
+def _visible_to_admin(wanted: Filter, viewer: Viewer) -> ColumnElement[bool]:
+    column = images.c
+    if wanted.all_visibilities:
+        return true()
+    if wanted.visibility is not None:
+        return column.visibility == wanted.visibility
+    own = column.owner == viewer.project_id if viewer.project_id else column.owner.is_(None)
+    return or_(column.visibility != Visibility.COMMUNITY, own)
+
+
+def _shared_with(viewer: Viewer, member_status: str | None) -> ColumnElement[bool]:
+    if not viewer.project_id:
+        return false()
+    member = image_members.c
+    membership = exists().where(
+        member.image_id == images.c.id,
+        member.member == viewer.project_id,
+        member.deleted == false(),
+        *([member.status == member_status] if member_status else []),
+    )
+    return and_(images.c.visibility == Visibility.SHARED, membership)
+
+
+def _has_property(name: str, value: str) -> ColumnElement[bool]:
+    row = image_properties.c
+    return images.c.id.in_(
+        select(row.image_id).where(
+            row.name == name, row.value == value, row.deleted == false()
+        )
+    )
+
+
+def _has_tag(tag: str) -> ColumnElement[bool]:
+    row = image_tags.c
+    return images.c.id.in_(
+        select(row.image_id).where(row.value == tag, row.deleted == false())
+    )
+
+
+def _beyond(order: Sequence[Order], after: Sequence[Any]) -> ColumnElement[bool]:
+    """Rows that come after the given values: (a > x) or (a = x and b > y) or ..."""
+    keys = sort_values(order)
+    branches: list[ColumnElement[bool]] = []
+    for place, (key, one, value) in enumerate(zip(keys, order, after, strict=True)):
+        ties = [k == v for k, v in zip(keys[:place], after[:place], strict=True)]
+        branches.append(and_(*ties, key < value if one.descending else key > value))
+    first = keys[0] <= after[0] if order[0].descending else keys[0] >= after[0]
+    return and_(first, or_(*branches))  # `first` repeats what follows, for the index's sake

@@ -1,0 +1,285 @@
+"""The rows of images: what an `Image` is made of, and how one becomes the next.
+
+Reading an image is one query whatever it has (see `aggregates`). Writing is `swap(old, new)`: a
+compare-and-set on the status that writes only what differs, so two people who change different
+things of one image do not undo each other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, false, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from calotype import errors
+from calotype.db import image_query
+from calotype.db.aggregates import children
+from calotype.db.engine import Database
+from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
+from calotype.model.filter import Filter, Viewer
+from calotype.model.image import Image, Status, Visibility
+from calotype.model.location import Location
+
+#: The columns that `swap` compares and writes.
+_FIELDS = (
+    "status visibility owner name disk_format container_format size virtual_size checksum "
+    "os_hash_algo os_hash_value min_disk min_ram protected os_hidden"
+).split()
+
+_WHOLE = select(
+    images.c.id,
+    images.c.created_at,
+    images.c.updated_at,
+    *(images.c[name] for name in _FIELDS),
+    children(image_properties, images.c.id, "name", "value").label("properties"),
+    children(image_tags, images.c.id, "value").label("tags"),
+    children(image_locations, images.c.id, "value", "meta_data", "status").label("locations"),
+)
+_ONE = _WHOLE.where(images.c.id == bindparam("image_id"), images.c.deleted == false())
+_IS_MEMBER = select(image_members.c.id).where(
+    image_members.c.image_id == bindparam("image_id"),
+    image_members.c.member == bindparam("member"),
+    image_members.c.deleted == false(),
+)
+
+
+def now() -> datetime:
+    """The present moment as the tables keep it: UTC, naive, whole seconds."""
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+class Images:
+    """Images in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def get(self, image_id: str) -> Image:
+        """The living image of that id. Raises ImageNotFound."""
+        with self._db.reading() as connection:
+            return _read(connection, image_id)
+
+    def is_member(self, image_id: str, project_id: str) -> bool:
+        """Whether an image is shared with a project, whatever the project answered."""
+        with self._db.reading() as connection:
+            found = connection.execute(_IS_MEMBER, {"image_id": image_id, "member": project_id})
+            return found.first() is not None
+
+    def find(self, wanted: Filter, viewer: Viewer) -> list[Image]:
+        """One page of images, in one query (two with a marker). Raises Invalid for a bad marker."""
+        if wanted.limit == 0:
+            return []
+        with self._db.reading() as connection:
+            after = self._marker_values(connection, wanted, viewer) if wanted.marker else None
+            statement = image_query.page(_WHOLE, wanted, viewer, after)
+            return [_image(row) for row in connection.execute(statement).tuples()]
+
+    def add(self, image: Image) -> None:
+        """Save a new image. Raises Duplicate when the id is taken, also by a deleted image."""
+        try:
+            self._db.transaction(lambda connection: _insert(connection, image))
+        except IntegrityError as error:
+            raise errors.Duplicate(f"The image id {image.id} is already in use") from error
+
+    def swap(self, old: Image, new: Image) -> Image:
+        """Replace `old` by `new` if its status is still the same; return what is saved.
+
+        Raises ImageNotFound when it was deleted, ChangedMeanwhile when its status has changed.
+        """
+        new = new.with_(updated_at=max(now(), old.updated_at))
+        try:
+            return self._db.transaction(lambda connection: _write(connection, old, new))
+        except IntegrityError as error:
+            raise errors.Conflict(
+                "A property of that name exists already (some databases ignore case in names)"
+            ) from error
+
+    def usage(self, project_id: str) -> int:
+        """How many bytes a project stores: the size of each image times its copies."""
+        copies = (
+            select(func.count())
+            .where(
+                image_locations.c.image_id == images.c.id, image_locations.c.deleted == false()
+            )
+            .scalar_subquery()
+        )
+        total = select(func.coalesce(func.sum(images.c.size * copies), 0)).where(
+            images.c.owner == project_id, images.c.deleted == false(), images.c.status != "killed"
+        )
+        with self._db.reading() as connection:
+            return int(connection.execute(total).scalar_one())
+
+    def named(self, urls: Sequence[str]) -> set[str]:
+        """Which of these location urls some image still has, or may get back by a restore."""
+        kept = image_locations.c.status != Status.DELETED
+        wanted = select(image_locations.c.value).where(image_locations.c.value.in_(urls), kept)
+        with self._db.reading() as connection:
+            return set(connection.execute(wanted).scalars())
+
+    def in_status(self, status: Status) -> list[str]:
+        """The ids of all living images in a status."""
+        wanted = select(images.c.id).where(images.c.status == status, images.c.deleted == false())
+        with self._db.reading() as connection:
+            return list(connection.execute(wanted).scalars())
+
+    def _marker_values(
+        self, connection: Connection, wanted: Filter, viewer: Viewer
+    ) -> Sequence[Any]:
+        statement = select(
+            images.c.visibility, images.c.owner, *image_query.sort_values(wanted.order)
+        ).where(images.c.id == wanted.marker, images.c.deleted == false())
+        row = connection.execute(statement).first()
+        if row is None or not _may_see(connection, str(wanted.marker), row[0], row[1], viewer):
+            raise errors.Invalid(f"marker: no image with the id {wanted.marker!r}")
+        return row[2:]
+
+
+def _may_see(
+    connection: Connection, image_id: str, visibility: str, owner: str | None, viewer: Viewer
+) -> bool:
+    if viewer.is_admin or visibility in (Visibility.PUBLIC, Visibility.COMMUNITY):
+        return True
+    if owner is not None and owner == viewer.project_id:
+        return True
+    if visibility != Visibility.SHARED or not viewer.project_id:
+        return False
+    row = connection.execute(_IS_MEMBER, {"image_id": image_id, "member": viewer.project_id})
+    return row.first() is not None
+
+
+def _read(connection: Connection, image_id: str) -> Image:
+    row = connection.execute(_ONE, {"image_id": image_id}).tuples().first()
+    if row is None:
+        raise errors.ImageNotFound(f"There is no image with the id {image_id}, or you may not see it")
+    return _image(row)
+
+
+def _image(row: Sequence[Any]) -> Image:
+    (
+        image_id, created_at, updated_at, status, visibility, owner, name, disk_format,
+        container_format, size, virtual_size, checksum, hash_algo, hash_value, min_disk, min_ram,
+        protected, os_hidden, properties, tags, locations,
+    ) = row  # fmt: skip
+    return Image(
+        image_id, Status(status), Visibility(visibility), created_at, updated_at, owner, name,
+        disk_format, container_format, size, virtual_size, checksum, hash_algo, hash_value,
+        min_disk, min_ram, bool(protected), bool(os_hidden),
+        dict(orjson.loads(properties).values()) if properties else {},
+        tuple(value for (value,) in orjson.loads(tags).values()) if tags else (),
+        _locations(orjson.loads(locations)) if locations else (),
+    )  # fmt: skip
+
+
+def _locations(rows: Mapping[str, Sequence[Any]]) -> tuple[Location, ...]:
+    return tuple(
+        Location(url, orjson.loads(metadata or "{}"), status, int(number))
+        for number, (url, metadata, status) in sorted(rows.items(), key=lambda item: int(item[0]))
+        if status == "active"
+    )
+
+
+def _insert(connection: Connection, image: Image) -> None:
+    row = {name: getattr(image, name) for name in _FIELDS}
+    times = {"created_at": image.created_at, "updated_at": image.updated_at}
+    connection.execute(insert(images).values(id=image.id, deleted=False, **times, **row))
+    _write_properties(connection, image.id, {}, image.properties)
+    _write_tags(connection, image.id, (), image.tags)
+    _write_locations(connection, image.id, (), image.locations)
+
+
+def _write(connection: Connection, old: Image, new: Image) -> Image:
+    changed = {f: getattr(new, f) for f in _FIELDS if getattr(new, f) != getattr(old, f)}
+    compare_and_set(connection, old, updated_at=new.updated_at, **changed)
+    _write_properties(connection, old.id, old.properties, new.properties)
+    _write_tags(connection, old.id, old.tags, new.tags)
+    if new.locations == old.locations:
+        return new
+    _write_locations(connection, old.id, old.locations, new.locations)
+    return _read(connection, old.id)
+
+
+def compare_and_set(connection: Connection, old: Image, **values: Any) -> None:
+    """Update an image's row if it still has its status. Raises ImageNotFound, ChangedMeanwhile."""
+    statement = update(images).where(
+        images.c.id == old.id, images.c.deleted == false(), images.c.status == old.status
+    )
+    if connection.execute(statement.values(**values)).rowcount != 1:
+        if _read(connection, old.id).status == old.status:  # raises ImageNotFound when it is gone
+            raise errors.StoreError("The database does not count the rows it changed")
+        raise errors.ChangedMeanwhile()
+
+
+def living(table: Any, image_id: str) -> Any:
+    """An update of what living rows a table has of an image."""
+    return update(table).where(table.c.image_id == image_id, table.c.deleted == false())
+
+
+def _write_properties(
+    connection: Connection,
+    image_id: str,
+    old: Mapping[str, str | None],
+    new: Mapping[str, str | None],
+) -> None:
+    table, at = image_properties, now()
+    removed = [name for name in old if name not in new]
+    if removed:
+        gone = living(table, image_id).where(table.c.name.in_(removed))
+        connection.execute(gone.values(deleted=True, deleted_at=at, updated_at=at))
+    changed = {name: value for name, value in new.items() if name not in old or old[name] != value}
+    # A removed property keeps its row (the pair of image and name is unique): revive it.
+    known = _existing(connection, image_id, changed) if old or removed else set()
+    for name in known:
+        row = update(table).where(table.c.image_id == image_id, table.c.name == name)
+        connection.execute(row.values(value=changed[name], deleted=False, updated_at=at))
+    fresh = [
+        {"image_id": image_id, "name": n, "value": v, "created_at": at, "updated_at": at, "deleted": False}
+        for n, v in changed.items()
+        if n not in known
+    ]
+    if fresh:
+        connection.execute(insert(table), fresh)
+
+
+def _existing(connection: Connection, image_id: str, names: Iterable[str]) -> set[str]:
+    table = image_properties
+    wanted = select(table.c.name).where(table.c.image_id == image_id, table.c.name.in_(list(names)))
+    return set(connection.execute(wanted).scalars())
+
+
+def _write_tags(
+    connection: Connection, image_id: str, old: Sequence[str], new: Sequence[str]
+) -> None:
+    table, at = image_tags, now()
+    removed = [tag for tag in old if tag not in new]
+    if removed:
+        gone = living(table, image_id).where(table.c.value.in_(removed))
+        connection.execute(gone.values(deleted=True, deleted_at=at, updated_at=at))
+    times = {"created_at": at, "updated_at": at, "deleted": False}
+    fresh = [{"image_id": image_id, "value": tag, **times} for tag in new if tag not in old]
+    if fresh:
+        connection.execute(insert(table), fresh)
+
+
+def _write_locations(
+    connection: Connection, image_id: str, old: Sequence[Location], new: Sequence[Location]
+) -> None:
+    table, at = image_locations, now()
+    kept = {location.id for location in new}
+    removed = [location.id for location in old if location.id not in kept]
+    if removed:
+        gone = living(table, image_id).where(table.c.id.in_(removed))
+        connection.execute(gone.values(deleted=True, deleted_at=at, updated_at=at, status="deleted"))
+    for location in new:
+        values = {"value": location.url, "meta_data": orjson.dumps(dict(location.metadata)).decode()}
+        if location.id is None:
+            times = {"created_at": at, "updated_at": at, "deleted": False, "status": location.status}
+            connection.execute(insert(table).values(image_id=image_id, **values, **times))
+        elif location not in old:
+            connection.execute(
+                update(table).where(table.c.id == location.id).values(updated_at=at, **values)
+            )
+
+
+

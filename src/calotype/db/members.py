@@ -1,0 +1,97 @@
+"""The rows of image members."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, false, insert, select, update
+
+from calotype import errors
+from calotype.db.engine import Database
+from calotype.db.images import now
+from calotype.db.tables import image_members
+from calotype.model.member import Acceptance, Member
+
+_ROW = image_members.c
+_MEMBER = select(_ROW.image_id, _ROW.member, _ROW.status, _ROW.created_at, _ROW.updated_at)
+
+
+class Members:
+    """Memberships in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def of(self, image_id: str) -> list[Member]:
+        """All members of an image, oldest first."""
+        wanted = _MEMBER.where(_ROW.image_id == image_id, _ROW.deleted == false())
+        with self._db.reading() as connection:
+            return [_member(row) for row in connection.execute(wanted.order_by(_ROW.id))]
+
+    def get(self, image_id: str, member_id: str) -> Member:
+        """One membership. Raises NotFound."""
+        with self._db.reading() as connection:
+            return _read(connection, image_id, member_id)
+
+    def add(self, image_id: str, member_id: str) -> Member:
+        """A new membership, pending. Raises Duplicate. A removed member's row is used again."""
+        at = now()
+        values: dict[str, Any] = {
+            "status": Acceptance.PENDING,
+            "created_at": at,
+            "updated_at": at,
+            "deleted": False,
+        }
+        with self._db.writing() as connection:
+            row = connection.execute(
+                select(_ROW.id, _ROW.deleted)
+                .where(_ROW.image_id == image_id, _ROW.member == member_id)
+                .order_by(_ROW.deleted, _ROW.id.desc())
+                .with_for_update()
+            ).first()
+            if row is not None and not row.deleted:
+                raise errors.Duplicate(
+                    f"Image {image_id} is already shared with the project {member_id!r}"
+                )
+            if row is not None:
+                connection.execute(
+                    update(image_members).where(_ROW.id == row.id).values(**values)
+                )
+            else:
+                connection.execute(
+                    insert(image_members).values(
+                        image_id=image_id, member=member_id, can_share=False, **values
+                    )
+                )
+            return _read(connection, image_id, member_id)
+
+    def answer(self, image_id: str, member_id: str, status: Acceptance) -> Member:
+        """Save what a member answered. Raises NotFound."""
+        return self._change(image_id, member_id, status=status, updated_at=now())
+
+    def remove(self, image_id: str, member_id: str) -> None:
+        """End a membership. Raises NotFound."""
+        self._change(image_id, member_id, deleted=True, deleted_at=now())
+
+    def _change(self, image_id: str, member_id: str, **values: Any) -> Member:
+        living = (
+            (_ROW.image_id == image_id) & (_ROW.member == member_id) & (_ROW.deleted == false())
+        )
+        with self._db.writing() as connection:
+            member = _read(connection, image_id, member_id)
+            connection.execute(update(image_members).where(living).values(**values))
+            return member if values.get("deleted") else _read(connection, image_id, member_id)
+
+
+def _read(connection: Connection, image_id: str, member_id: str) -> Member:
+    wanted: Select[Any] = _MEMBER.where(
+        _ROW.image_id == image_id, _ROW.member == member_id, _ROW.deleted == false()
+    )
+    row = connection.execute(wanted).first()
+    if row is None:
+        raise errors.NotFound(f"Image {image_id} is not shared with a project {member_id!r}")
+    return _member(row)
+
+
+def _member(row: Any) -> Member:
+    return Member(
+        row.image_id, row.member, Acceptance(row.status), row.created_at, row.updated_at
+    )

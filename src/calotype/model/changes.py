@@ -1,0 +1,79 @@
+"""What a PATCH asks for, and an image with the changes made: no I/O, all or nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from calotype import errors
+from calotype.model.image import Image, Status, Visibility
+from calotype.model.properties import WRITABLE, refuse_reason
+
+#: The statuses in which the formats may still change.
+_FORMATS_OPEN = frozenset({Status.QUEUED, Status.IMPORTING})
+
+
+class Op(StrEnum):
+    """The operations of a JSON patch that images know."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One operation on one field. `strict`: adding what exists is a conflict (patches of v2.0)."""
+
+    op: Op
+    name: str
+    value: Any = None
+    strict: bool = False
+
+
+def apply(image: Image, changes: Iterable[Change]) -> Image:
+    """The image after all changes.
+
+    Raises Denied for fields that may not be written, Conflict for properties that are missing or,
+    in a strict patch, already there.
+    """
+    for change in changes:
+        reason = refuse_reason(change.name)
+        if reason:
+            raise errors.Denied(reason)
+        step = _apply_field if change.name in WRITABLE else _apply_property
+        image = step(image, change)
+    return image
+
+
+def _apply_field(image: Image, change: Change) -> Image:
+    if change.op is Op.REMOVE:
+        raise errors.Denied(f"Attribute '{change.name}' may not be removed.")
+    if change.op is Op.ADD and change.strict:
+        raise errors.Conflict(f"Property {change.name} already present.")
+    value = change.value
+    match change.name:
+        case "container_format" | "disk_format" if image.status not in _FORMATS_OPEN:
+            raise errors.Denied(
+                f"Attribute {change.name} can be only replaced for a queued image; "
+                f"this one is {image.status.value}"
+            )
+        case "visibility":
+            value = Visibility(value)
+        case "tags":
+            value = tuple(dict.fromkeys(value))
+    return replace(image, **{change.name: value})
+
+
+def _apply_property(image: Image, change: Change) -> Image:
+    name, present = change.name, change.name in image.properties
+    if change.op is not Op.ADD and not present:
+        raise errors.Conflict(f"Property {name} does not exist.")
+    if change.op is Op.ADD and change.strict and present:
+        raise errors.Conflict(f"Property {name} already present.")
+    properties = dict(image.properties)
+    if change.op is Op.REMOVE:
+        del properties[name]
+    else:
+        properties[name] = change.value
+    return replace(image, properties=properties)

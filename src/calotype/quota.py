@@ -1,0 +1,46 @@
+"""The static limits on what an image and a project may hold. A negative number means no limit."""
+
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+
+from calotype import errors
+from calotype.caller import Caller
+from calotype.model.image import Image
+from calotype.model.properties import OURS
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The configured limits; sizes in bytes. `usage` tells how many bytes a project stores."""
+
+    usage: Callable[[str], int]
+    image_property_quota: int = 128
+    image_tag_quota: int = 128
+    image_member_quota: int = 128
+    image_size_cap: int = 1 << 40
+    user_storage_quota: int = 0
+
+    def check_image(self, image: Image) -> None:
+        """Raise OverLimit when the image has too many properties or tags."""
+        own = [name for name in image.properties if not name.startswith(OURS)]
+        self._check("properties", own, self.image_property_quota)
+        self._check("tags", image.tags, self.image_tag_quota)
+
+    def check_members(self, count: int) -> None:
+        """Raise OverLimit when an image may not have `count` members."""
+        self._check("members", range(count), self.image_member_quota)
+
+    def room(self, caller: Caller) -> tuple[int, str]:
+        """How many bytes one upload may bring, and the name of the limit that says so."""
+        if not self.user_storage_quota or caller.project_id is None:
+            return self.image_size_cap, "image_size_cap"
+        free = max(0, self.user_storage_quota - self.usage(caller.project_id))
+        if free < self.image_size_cap:
+            return free, "what user_storage_quota leaves to this project"
+        return self.image_size_cap, "image_size_cap"
+
+    def _check(self, what: str, having: Sized, limit: int) -> None:
+        if 0 <= limit < len(having):
+            raise errors.OverLimit(
+                f"{what}: at most {limit} are allowed on an image, this would make {len(having)}"
+            )

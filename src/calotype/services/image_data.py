@@ -1,0 +1,214 @@
+"""The bytes of an image: putting them behind a queued image, and getting them back."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from calotype import errors
+from calotype.caller import Caller
+from calotype.db.images import Images as Rows
+from calotype.db.leases import Leases
+from calotype.formats.detect import FormatWatcher
+from calotype.model.image import Image, Status
+from calotype.model.location import Location
+from calotype.quota import Quota
+from calotype.services.gate import Gate
+from calotype.stores.catalog import Catalog, Entry
+from calotype.stores.store import OpensFiles, Store
+from calotype.streams import Body, Intake
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class IntakeRules:
+    """What is done with data on its way in: digests to take, and how its format is judged."""
+
+    hashing_algorithm: str = "sha512"
+    md5_checksum: bool = True
+    format_watcher: Callable[[Image], FormatWatcher] = lambda image: FormatWatcher(
+        image.disk_format, image.container_format
+    )
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the data that is wanted, in bytes."""
+
+    offset: int
+    length: int
+
+
+class ImageData:
+    """Upload and download."""
+
+    def __init__(
+        self,
+        images: Rows,
+        gate: Gate,
+        quota: Quota,
+        stores: Catalog,
+        leases: Leases,
+        rules: IntakeRules,
+    ) -> None:
+        self._images = images
+        self._gate = gate
+        self._quota = quota
+        self._stores = stores
+        self._leases = leases
+        self._rules = rules
+
+    def upload(
+        self,
+        caller: Caller,
+        image_id: str,
+        body: Body,
+        *,
+        declared: int | None = None,
+        store_id: str | None = None,
+    ) -> None:
+        """Put `body` behind a queued image and make it active.
+
+        `declared` is the size the client promised, in bytes; a body of another size is refused with
+        SizeMismatch. On any error nothing of the data remains and the image is queued again.
+        Raises Conflict (not queued), Gone (deleted meanwhile), OverLimit, UnsupportedMedia.
+        """
+        image = self._gate.image(caller, image_id)
+        self._gate.allow(caller, "upload_image", image)
+        room, limit = self._quota.room(caller)
+        if declared is not None and declared > room:
+            raise errors.OverLimit(f"{declared} bytes are more than {limit} allows, {room}")
+        target = self._stores.entry(store_id if self._stores.multi else None)
+        _need_formats(image)
+        with self._leases.hold(f"image:{image.id}"), self._saving(image) as saving:
+            watcher = self._rules.format_watcher(image)
+            with self._intake(body, declared, room, limit, watcher) as intake:
+                location = self._put(target, saving, intake, declared)
+                with removed_on_error(target.store, location):
+                    facts = intake.facts()
+                    active = saving.moved_to(
+                        Status.ACTIVE,
+                        size=facts.size,
+                        checksum=facts.checksum,
+                        os_hash_algo=facts.os_hash_algo,
+                        os_hash_value=facts.os_hash_value,
+                        virtual_size=watcher.virtual_size if facts.size else None,
+                        locations=(*saving.locations, self._labelled(location, target)),
+                    )
+                    self._activate(saving, active)
+        LOG.info("Image %s is active: %d bytes in store %s", image.id, facts.size, target.id)
+
+    def download(self, caller: Caller, image_id: str) -> Image:
+        """The image, if the caller may have its data. Raises ImageNotFound, Denied."""
+        image = self._gate.image(caller, image_id)
+        self._gate.allow(caller, "download_image", image)
+        if image.status is Status.DEACTIVATED and not caller.is_admin:
+            raise errors.Denied(f"Image {image_id} is deactivated: its data is not available")
+        return image
+
+    def read(self, image: Image, window: Window) -> BinaryIO | Iterator[bytes] | None:
+        """The data of an image from its best copy; None when no copy has any.
+
+        A file comes at its beginning, whatever the window; an iterator gives just the window.
+        Raises StoreUnavailable when no copy can be reached.
+        """
+        trouble: errors.StoreError | None = None
+        for location in self._by_weight(image):
+            try:
+                return _open(self._stores.holding(location), location, image, window)
+            except errors.DataNotFound as error:
+                LOG.error("Image %s: a copy is missing or damaged: %s", image.id, error)
+            except errors.StoreError as error:
+                LOG.error("Image %s: a copy cannot be read: %s", image.id, error)
+                trouble = error
+        if trouble is not None:
+            raise errors.StoreUnavailable("The store of this image cannot be reached") from trouble
+        return None
+
+    def _by_weight(self, image: Image) -> list[Location]:
+        return sorted(image.locations, key=lambda place: -self._stores.weight(place))
+
+    def _labelled(self, location: Location, target: Entry) -> Location:
+        if not self._stores.multi:
+            return location
+        return Location(location.url, {**location.metadata, "store": target.id})
+
+    def _intake(
+        self, body: Body, declared: int | None, room: int, limit: str, watcher: FormatWatcher
+    ) -> Intake:
+        return Intake(
+            body,
+            algorithm=self._rules.hashing_algorithm,
+            md5=self._rules.md5_checksum,
+            declared=declared,
+            limit=room,
+            limit_name=limit,
+            watchers=(watcher,),
+        )
+
+    def _put(self, target: Entry, image: Image, intake: Intake, declared: int | None) -> Location:
+        try:
+            return target.store.put(image.id, intake, declared)
+        except errors.SizeMismatch as error:
+            LOG.warning("Refused the data of image %s: %s", image.id, error)
+            raise
+
+    def _activate(self, saving: Image, active: Image) -> None:
+        try:
+            self._images.swap(saving, active)
+        except errors.ImageNotFound as error:
+            raise errors.Gone(f"Image {saving.id} was deleted during the upload") from error
+
+    @contextmanager
+    def _saving(self, image: Image) -> Iterator[Image]:
+        """The image in status saving while the block runs; queued again when the block fails."""
+        saving = self._images.swap(image, image.moved_to(Status.SAVING))
+        try:
+            yield saving
+        except BaseException:
+            try:
+                self._images.swap(saving, saving.moved_to(Status.QUEUED, size=None))
+            except errors.ImageNotFound:
+                LOG.info("Image %s was deleted during the upload", image.id)
+            except Exception:  # an undo must not replace the first error
+                LOG.exception("Image %s stays saving until the sweeper finds it", image.id)
+            raise
+
+
+@contextmanager
+def removed_on_error(store: Store, location: Location) -> Iterator[None]:
+    """Delete the data again when the block fails; the first error is the one that counts."""
+    try:
+        yield
+    except BaseException:
+        try:
+            store.delete(location)
+        except Exception:
+            LOG.exception("Data without an image is left for the sweeper")
+        raise
+
+
+def _need_formats(image: Image) -> None:
+    for name in ("disk_format", "container_format"):
+        if not getattr(image, name):
+            raise errors.Invalid(f"{name}: must be set before data can be uploaded")
+
+
+def _open(
+    store: Store, location: Location, image: Image, window: Window
+) -> BinaryIO | Iterator[bytes]:
+    if isinstance(store, OpensFiles):
+        return _whole_file(store.open(location), image)
+    return store.read(location, window.offset, window.length)
+
+
+def _whole_file(file: BinaryIO, image: Image) -> BinaryIO:
+    """The file, if it is as long as the image: what was damaged on disk is not served."""
+    length = file.seek(0, 2)
+    if length != image.size:
+        file.close()
+        raise errors.DataNotFound(f"a file has {length} bytes where {image.size} are recorded")
+    file.seek(0)
+    return file

@@ -1,0 +1,9 @@
+"""The application for WSGI servers: `gunicorn calotype.wsgi:application`, uWSGI, mod_wsgi.
+
+The settings come from where Glance's do: OS_GLANCE_CONFIG_DIR, else /etc/glance.
+"""
+
+from calotype.app import assemble, build
+from calotype.settings.load import load
+
+application = build(assemble(load()))
