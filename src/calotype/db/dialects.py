@@ -6,8 +6,8 @@ So a read outside of a transaction is the one round trip of its statement.
 
 import select
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from sqlalchemy import URL, Engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -48,6 +48,12 @@ class Tuning:
     mysql_wsrep_sync_wait: int | None = None
     sqlite_synchronous: bool = True
     connection_parameters: str = ""
+
+    @classmethod
+    def from_options(cls, options: object) -> Self:
+        """Those attributes of `options` that bear the names of ours; the rest by default."""
+        names = (option.name for option in fields(cls) if hasattr(options, option.name))
+        return cls(**{name: getattr(options, name) for name in names})
 
 
 def address(connection: str, parameters: str = "") -> URL:

@@ -32,7 +32,9 @@ _MYSQL = {
     1290: Kind.UNAVAILABLE,  # started with --read-only, as a replica is
     1836: Kind.UNAVAILABLE,  # read-only mode
     1264: Kind.UNFIT,  # number out of range
-    1267: Kind.UNFIT,  # text that cannot be compared with a column of three-byte utf8
+    1267: Kind.UNFIT,  # text that cannot be compared with a column of three-byte utf8: one value,
+    1270: Kind.UNFIT,  # two,
+    1271: Kind.UNFIT,  # or more
     1300: Kind.UNFIT,  # not valid text
     1366: Kind.UNFIT,  # text outside of three-byte utf8, as Glance's tables have it
     1406: Kind.UNFIT,  # too long

@@ -1,0 +1,165 @@
+"""Bringing a database to the schema we know, and telling where one stands.
+
+A database that Glance made and upgraded to its head is used as it is; only our own tables are
+added, which Glance passes over. So both can work on it, and Glance can be put back.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import alembic.command
+from alembic.config import Config
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from calotype import errors
+from calotype.db.engine import Database
+
+LOG = logging.getLogger(__name__)
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+#: The heads of the two trees.
+GLANCE_HEAD = "2024_1_contract01"
+OWN_HEAD = "calotype_0001"
+
+GLANCE_VERSIONS = "alembic_version"
+OWN_VERSIONS = "calotype_alembic_version"
+
+_RELEASES = "ocata pike queens rocky train ussuri wallaby xena yoga zed 2023_1 2024_1"
+#: Glance's revisions before its head: it expands and contracts for each release.
+OLDER = (
+    {"liberty", "mitaka01", "mitaka02", "rocky_expand02", "rocky_contract02"}
+    | {f"{release}_expand01" for release in _RELEASES.split()}
+    | {f"{release}_contract01" for release in _RELEASES.split()}
+) - {GLANCE_HEAD}
+
+#: Seconds to wait for another `db sync` on MariaDB.
+SYNC_WAIT = 300
+#: The number of the lock that does the same on PostgreSQL; any would do.
+SYNC_LOCK = 13242494
+
+
+class Stand(StrEnum):
+    """Where a database stands."""
+
+    EMPTY = "empty"
+    CURRENT = "current"
+    INCOMPLETE = "incomplete"
+    OLDER = "older"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a database holds: the revisions it names, and what that means for us."""
+
+    stand: Stand
+    revisions: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """What it is and what to do about it, for the operator."""
+        found = ", ".join(self.revisions) or "no revision"
+        return {
+            Stand.EMPTY: "The database is empty: run `calotype db sync`.",
+            Stand.CURRENT: "The database is up to date.",
+            Stand.INCOMPLETE: "The database has Glance's tables and needs ours beside them:"
+            " run `calotype db sync`.",
+            Stand.OLDER: f"The database is at {found}, older than {GLANCE_HEAD}. Upgrade it with"
+            " the `glance-manage db sync` of Glance 2024.1 or later, then run `calotype db sync`.",
+            Stand.UNKNOWN: f"The database is at {', '.join(self.revisions + self.own) or found},"
+            f" which this release does not know ({GLANCE_HEAD}, {OWN_HEAD}). Is it the right"
+            " database? If a later release made it, use that one.",
+        }[self.stand]
+
+
+def check(db: Database) -> State:
+    """Where the database stands. Changes nothing."""
+    with db.reading() as connection:
+        return _state(connection)
+
+
+def version(db: Database) -> str | None:
+    """Glance's revision of the database, None when it has none."""
+    return ", ".join(check(db).revisions) or None
+
+
+def sync(db: Database) -> bool:
+    """Bring the database to the present schema; False when it was there already.
+
+    Raises BadSettings for a database that we cannot bring there, with what to do.
+    """
+    with db.writing() as connection, _alone(connection):
+        state = _state(connection)
+        if state.stand in (Stand.OLDER, Stand.UNKNOWN):
+            raise errors.BadSettings(state.advice)
+        if state.stand is Stand.CURRENT:
+            return False
+        _upgrade(connection, "glance", GLANCE_VERSIONS)
+        _upgrade(connection, "calotype", OWN_VERSIONS)
+        return True
+
+
+def _state(connection: Connection) -> State:
+    names = set(inspect(connection).get_table_names())
+    revisions = _revisions(connection, GLANCE_VERSIONS, names)
+    own = _revisions(connection, OWN_VERSIONS, names)
+    return State(_stand(names, revisions, own), revisions, own)
+
+
+def _stand(names: set[str], revisions: tuple[str, ...], own: tuple[str, ...]) -> Stand:
+    if not revisions:
+        # An empty version table is what an interrupted first sync leaves on MariaDB.
+        if "migrate_version" in names:
+            return Stand.OLDER
+        started = GLANCE_VERSIONS in names
+        return Stand.EMPTY if started or "images" not in names else Stand.UNKNOWN
+    if own not in ((), (OWN_HEAD,)):
+        return Stand.UNKNOWN
+    if revisions == (GLANCE_HEAD,):
+        return Stand.CURRENT if own else Stand.INCOMPLETE
+    return Stand.OLDER if set(revisions) <= OLDER | {GLANCE_HEAD} else Stand.UNKNOWN
+
+
+def _revisions(connection: Connection, table: str, names: set[str]) -> tuple[str, ...]:
+    if table not in names:
+        return ()
+    found = connection.execute(text(f"SELECT version_num FROM {table} ORDER BY version_num"))
+    return tuple(found.scalars())
+
+
+def _upgrade(connection: Connection, tree: str, version_table: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_locations", str(MIGRATIONS / tree).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes.update(connection=connection, version_table=version_table)
+    alembic.command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Keep a second `db sync` waiting. SQLite needs nothing more than the transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SYNC_LOCK})")
+    if connection.dialect.name != "mysql":
+        yield
+        return
+    # Creating a table ends a transaction here, so the lock has to belong to the connection.
+    try:
+        got = connection.exec_driver_sql(f"SELECT GET_LOCK('calotype db sync', {SYNC_WAIT})")
+    except DBAPIError as error:  # a cluster may forbid it: then this relies on one operator
+        LOG.info("Going on without a lock: %s", error)
+        yield
+        return
+    if got.scalar() != 1:
+        raise errors.Contention("Another `db sync` is at work for too long: try again later")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("SELECT RELEASE_LOCK('calotype db sync')")
