@@ -1,0 +1,75 @@
+# `make help` lists what can be done. Two commands are enough: make run, make test.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+PEERS := .peers
+BENCH := .bench
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run ## serve on http://127.0.0.1:9292 from ./var, no configuration needed
+	@$(BIN)/calotype serve --quickstart var --access-log -
+
+demo: $(VENV)/.run $(PEERS)/.ready ## push a disk image in with the real client, get it back, compare
+	@$(BIN)/python tools/demo.py --openstack $(PEERS)/bin/openstack
+
+test: $(VENV)/.dev $(PEERS)/.ready check ## run all tests this machine has the parts for
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## lint, types, layers
+	@$(BIN)/ruff format --check src tests tools
+	@$(BIN)/ruff check src tests tools
+	@$(BIN)/mypy
+	@PYTHONPATH=src $(BIN)/lint-imports --no-logo
+
+services: ## install the real servers that tests talk to (Debian, root)
+	@tools/install-services
+
+bench: $(VENV)/.dev $(PEERS)/.ready $(BENCH)/.ready ## measure beside real Glance and nginx
+	@$(BIN)/python -m tools.bench
+
+docs: $(VENV)/.dev ## make the generated pages of docs/ again
+	@$(BIN)/python tools/generate_docs.py
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/dev.in pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/peers.in -o requirements/peers.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/bench.in -o requirements/bench.txt
+
+clean: ## remove the environments and ./var
+	rm -rf $(VENV) $(PEERS) $(BENCH) var
+
+$(VENV)/bin/python:
+	@echo "Making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the service and what it needs"
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/run.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Installing what tests and checks need"
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(PEERS)/.ready: requirements/peers.txt
+	@echo "Installing Keystone and the clients, as peers of the tests"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.txt
+	@touch $@
+
+$(BENCH)/.ready: requirements/bench.txt
+	@echo "Installing Glance, to measure beside"
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+.PHONY: help run demo test check services bench docs lock clean
