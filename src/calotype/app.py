@@ -125,9 +125,7 @@ def build(parts: Parts) -> Application:
     bodies = Bodies(documents["image"])
     handlers = routes.Handlers(
         images=ImagesApi(
-            images=Images(
-                parts.images, parts.deletes, gate, policy, quota, parts.stores
-            ),
+            images=Images(parts.images, parts.deletes, gate, policy, quota, parts.stores),
             bodies=bodies,
             shown=shown,
             paging=filters.Paging(service.limit_param_default, service.api_limit_max),
@@ -224,9 +222,7 @@ def _create_headers(parts: Parts) -> dict[str, str]:
     return headers
 
 
-def _discovery(
-    parts: Parts, policy: Policy, documents: dict[str, dict[str, Any]]
-) -> DiscoveryApi:
+def _discovery(parts: Parts, policy: Policy, documents: dict[str, dict[str, Any]]) -> DiscoveryApi:
     settings = parts.settings
     return DiscoveryApi(
         info=Info(parts.stores, policy, settings.imports.enabled_import_methods),

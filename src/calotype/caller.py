@@ -1,11 +1,11 @@
-"""Who asks: the identity behind one request, as the authentication in front of us established it."""
+"""Who asks: the identity behind one request, as the authentication established it."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One authenticated caller. Roles are lower case; `is_admin` is the policy's `context_is_admin`."""
+    """One caller. Roles are lower case; `is_admin` is what the rule `context_is_admin` says."""
 
     user_id: str | None = None
     project_id: str | None = None

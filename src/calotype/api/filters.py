@@ -71,7 +71,9 @@ def _order(query: Mapping[str, Sequence[str]]) -> tuple[Order, ...]:
 
 def _one_order(parameter: str, key: str, direction: str) -> Order:
     if key not in SORT_KEYS:
-        raise errors.Invalid(f"{parameter}: cannot sort by {key!r}; the keys are {_list(SORT_KEYS)}")
+        raise errors.Invalid(
+            f"{parameter}: cannot sort by {key!r}; the keys are {_list(SORT_KEYS)}"
+        )
     if direction not in ("", "asc", "desc"):
         raise errors.Invalid(f"{parameter}: the direction is asc or desc, not {direction!r}")
     return Order(key, descending=direction != "asc")

@@ -100,7 +100,8 @@ class _Limited:
 def declared_size(req: falcon.Request) -> int | None:
     """The size the client promises: x-openstack-image-size, or else Content-Length.
 
-    A header of 0 says that the size is not known (as Glance reads it). Raises Invalid when the header is no whole number of 0 or more.
+    A header of 0 says that the size is not known, as Glance reads it. Raises Invalid when the
+    header is no whole number of 0 or more.
     """
     header = req.get_header("X-OpenStack-Image-Size")
     if header is None:

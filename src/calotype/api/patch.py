@@ -60,7 +60,9 @@ def _name(where: str, path: Any) -> str:
     if not isinstance(path, str) or not path.startswith("/"):
         raise errors.Invalid(f"{where}: path must begin with '/'")
     if "/" in path[1:]:
-        raise errors.Invalid(f"{where}: the path {path!r} goes too deep; name one field of the image")
+        raise errors.Invalid(
+            f"{where}: the path {path!r} goes too deep; name one field of the image"
+        )
     if "~" in path.replace("~0", "").replace("~1", ""):
         raise errors.Invalid(f"{where}: in {path!r}, '~' must be written ~0 and '/' ~1")
     return path[1:].replace("~1", "/").replace("~0", "~")

@@ -26,7 +26,7 @@ def caller(req: falcon.Request) -> Caller:
 
 
 def json_body(req: falcon.Request) -> Any:
-    """The JSON of a request. Raises Invalid when there is none, or it is none; OverLimit when huge."""
+    """The JSON of a request. Raises Invalid when there is none or it is broken, OverLimit."""
     if (req.content_length or 0) > JSON_LIMIT:
         raise errors.OverLimit(f"The request body is larger than {JSON_LIMIT} bytes")
     raw = req.bounded_stream.read(JSON_LIMIT + 1) if not _chunked(req) else _read_all(req)
@@ -79,7 +79,7 @@ class RequestBody:
             socket.settimeout(patience or None)
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes. Raises ClientGone when the connection broke or was silent too long."""
+        """Up to `size` bytes. Raises ClientGone when the connection broke or was silent."""
         if self._left is not None:
             size = min(size, self._left)
             if size == 0:

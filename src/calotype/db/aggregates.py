@@ -1,9 +1,9 @@
 """JSON aggregates that every engine has under another name.
 
-An image's properties, tags and locations come back inside its own row, as one JSON object each keyed
-by row id, so a page of any length is one query and a handful of columns. Keys are row numbers, and
-the texts sit in JSON arrays, because only those are escaped alike on all engines; the object form is
-used because MariaDB cuts JSON_ARRAYAGG at `group_concat_max_len`.
+An image's properties, tags and locations come back inside its own row, as one JSON object each,
+keyed by row id, so a page of any length is one query and a handful of columns. Keys are row
+numbers, and the texts sit in JSON arrays, because only those are escaped alike on all engines; the
+object form is used because MariaDB cuts JSON_ARRAYAGG at `group_concat_max_len`.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ _NAMES = {
 }
 
 
-class rows_as_json(FunctionElement[str]):  # noqa: N801 - a SQL function, named as one
+class rows_as_json(FunctionElement[str]):
     """`rows_as_json(key, value, ...)`: the rows as JSON text, `{"<key>": [value, ...], ...}`."""
 
     type = Text()

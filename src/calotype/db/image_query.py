@@ -108,17 +108,13 @@ def _shared_with(viewer: Viewer, member_status: str | None) -> ColumnElement[boo
 def _has_property(name: str, value: str) -> ColumnElement[bool]:
     row = image_properties.c
     return images.c.id.in_(
-        select(row.image_id).where(
-            row.name == name, row.value == value, row.deleted == false()
-        )
+        select(row.image_id).where(row.name == name, row.value == value, row.deleted == false())
     )
 
 
 def _has_tag(tag: str) -> ColumnElement[bool]:
     row = image_tags.c
-    return images.c.id.in_(
-        select(row.image_id).where(row.value == tag, row.deleted == false())
-    )
+    return images.c.id.in_(select(row.image_id).where(row.value == tag, row.deleted == false()))
 
 
 def _beyond(order: Sequence[Order], after: Sequence[Any]) -> ColumnElement[bool]:

@@ -24,9 +24,10 @@ from calotype.model.location import Location
 
 #: The columns that `swap` compares and writes.
 _FIELDS = (
-    "status visibility owner name disk_format container_format size virtual_size checksum "
-    "os_hash_algo os_hash_value min_disk min_ram protected os_hidden"
-).split()
+    "status", "visibility", "owner", "name", "disk_format", "container_format", "size",
+    "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram",
+    "protected", "os_hidden",
+)  # fmt: skip
 
 _WHOLE = select(
     images.c.id,
@@ -100,9 +101,7 @@ class Images:
         """How many bytes a project stores: the size of each image times its copies."""
         copies = (
             select(func.count())
-            .where(
-                image_locations.c.image_id == images.c.id, image_locations.c.deleted == false()
-            )
+            .where(image_locations.c.image_id == images.c.id, image_locations.c.deleted == false())
             .scalar_subquery()
         )
         total = select(func.coalesce(func.sum(images.c.size * copies), 0)).where(
@@ -152,7 +151,9 @@ def _may_see(
 def _read(connection: Connection, image_id: str) -> Image:
     row = connection.execute(_ONE, {"image_id": image_id}).tuples().first()
     if row is None:
-        raise errors.ImageNotFound(f"There is no image with the id {image_id}, or you may not see it")
+        raise errors.ImageNotFound(
+            f"There is no image with the id {image_id}, or you may not see it"
+        )
     return _image(row)
 
 
@@ -234,7 +235,14 @@ def _write_properties(
         row = update(table).where(table.c.image_id == image_id, table.c.name == name)
         connection.execute(row.values(value=changed[name], deleted=False, updated_at=at))
     fresh = [
-        {"image_id": image_id, "name": n, "value": v, "created_at": at, "updated_at": at, "deleted": False}
+        {
+            "image_id": image_id,
+            "name": n,
+            "value": v,
+            "created_at": at,
+            "updated_at": at,
+            "deleted": False,
+        }
         for n, v in changed.items()
         if n not in known
     ]
@@ -270,16 +278,23 @@ def _write_locations(
     removed = [location.id for location in old if location.id not in kept]
     if removed:
         gone = living(table, image_id).where(table.c.id.in_(removed))
-        connection.execute(gone.values(deleted=True, deleted_at=at, updated_at=at, status="deleted"))
+        connection.execute(
+            gone.values(deleted=True, deleted_at=at, updated_at=at, status="deleted")
+        )
     for location in new:
-        values = {"value": location.url, "meta_data": orjson.dumps(dict(location.metadata)).decode()}
+        values = {
+            "value": location.url,
+            "meta_data": orjson.dumps(dict(location.metadata)).decode(),
+        }
         if location.id is None:
-            times = {"created_at": at, "updated_at": at, "deleted": False, "status": location.status}
+            times = {
+                "created_at": at,
+                "updated_at": at,
+                "deleted": False,
+                "status": location.status,
+            }
             connection.execute(insert(table).values(image_id=image_id, **values, **times))
         elif location not in old:
             connection.execute(
                 update(table).where(table.c.id == location.id).values(updated_at=at, **values)
             )
-
-
-

@@ -47,9 +47,7 @@ class Leases:
                 self._held -= 1
             with self._db.writing() as connection:
                 connection.execute(
-                    delete(calotype_leases).where(
-                        _ROW.name == name, _ROW.holder == self._holder
-                    )
+                    delete(calotype_leases).where(_ROW.name == name, _ROW.holder == self._holder)
                 )
 
     def living(self, prefix: str) -> set[str]:

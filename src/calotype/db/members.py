@@ -52,9 +52,7 @@ class Members:
                     f"Image {image_id} is already shared with the project {member_id!r}"
                 )
             if row is not None:
-                connection.execute(
-                    update(image_members).where(_ROW.id == row.id).values(**values)
-                )
+                connection.execute(update(image_members).where(_ROW.id == row.id).values(**values))
             else:
                 connection.execute(
                     insert(image_members).values(
@@ -92,6 +90,4 @@ def _read(connection: Connection, image_id: str, member_id: str) -> Member:
 
 
 def _member(row: Any) -> Member:
-    return Member(
-        row.image_id, row.member, Acceptance(row.status), row.created_at, row.updated_at
-    )
+    return Member(row.image_id, row.member, Acceptance(row.status), row.created_at, row.updated_at)

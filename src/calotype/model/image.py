@@ -60,7 +60,10 @@ MAY_FOLLOW: Mapping[Status, frozenset[Status]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image record, without its bytes. Sizes in bytes, `min_ram` in MiB, `min_disk` in GiB, times UTC."""
+    """One image record, without its bytes.
+
+    Sizes are in bytes, `min_ram` in MiB, `min_disk` in GiB, times in UTC.
+    """
 
     id: str
     status: Status

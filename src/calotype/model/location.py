@@ -11,7 +11,7 @@ NO_METADATA: Mapping[str, str] = MappingProxyType({})
 class Location:
     """One copy of an image's data: its address in a store, and what the store said about it.
 
-    `id` is the row's number, None until it is saved; `url` may hold credentials and is never logged.
+    `id` is the row's number, None until it is saved; `url` may hold credentials, never log it.
     """
 
     url: str = field(repr=False)

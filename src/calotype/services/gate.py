@@ -28,7 +28,7 @@ class Gate:
         return self._policy.allows(caller, rule, self._policy.image_target(image, caller))
 
     def allow(self, caller: Caller, rule: str, image: Image) -> None:
-        """Return if a rule allows the caller something on this image; raise Denied naming the rule."""
+        """Return if a rule allows the caller this; raise Denied naming the rule."""
         self._policy.check(caller, rule, self._policy.image_target(image, caller))
 
     def allow_visibility(self, caller: Caller, image: Image) -> None:

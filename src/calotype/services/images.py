@@ -1,4 +1,4 @@
-"""What can be done with an image as a record: create, list, show, update, delete, (de)activate, tag."""
+"""Images as records: create, list, show, update, delete, deactivate, reactivate, tag."""
 
 import logging
 import uuid
@@ -137,7 +137,9 @@ class Images:
             except errors.DataInUse:
                 raise
             except errors.StoreError as error:
-                LOG.warning("Image %s: data is left in store %s: %s", image.id, location.store, error)
+                LOG.warning(
+                    "Image %s: data is left in store %s: %s", image.id, location.store, error
+                )
                 complete = False
         return complete
 

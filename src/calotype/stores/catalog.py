@@ -28,7 +28,7 @@ class Catalog:
         self.multi = multi
 
     def entry(self, store_id: str | None = None) -> Entry:
-        """The store of that id, the default one without. Raises Invalid for an unknown or reserved id."""
+        """The store of that id, the default one without. Raises Invalid for an unknown id."""
         entry = self._entries.get(store_id or self.default)
         if entry is None or (store_id and entry.reserved):
             raise errors.Invalid(
@@ -45,7 +45,10 @@ class Catalog:
         return [entry for entry in self._entries.values() if not entry.reserved]
 
     def holding(self, location: Location) -> Store:
-        """The store that can read a location: the one its metadata names, else the first that knows its scheme."""
+        """The store that can read a location.
+
+        It is the one that the metadata names, else the first that knows the scheme of the url.
+        """
         named = self._entries.get(location.store or "")
         if named is not None:
             return named.store
@@ -54,3 +57,8 @@ class Catalog:
             if scheme in entry.store.traits.schemes and not entry.reserved:
                 return entry.store
         raise errors.StoreUnavailable(f"No configured store reads {scheme}:// locations")
+
+    def weight(self, location: Location) -> int:
+        """The weight of the store a location names; copies in heavier stores are read first."""
+        entry = self._entries.get(location.store or "")
+        return entry.weight if entry is not None else 0

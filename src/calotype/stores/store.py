@@ -15,6 +15,10 @@ from typing import BinaryIO, Protocol, runtime_checkable
 from calotype.model.location import Location
 
 
+#: The status of a location that `Sweeps` gives for data that was never completed.
+UNFINISHED = "unfinished"
+
+
 class Source(Protocol):
     """What a driver reads from while it stores data."""
 
@@ -55,8 +59,10 @@ class Store(Protocol):
         """
         ...
 
-    def read(self, location: Location, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The data from `offset` (bytes), `length` bytes or to the end, in blocks the driver chooses.
+    def read(
+        self, location: Location, offset: int = 0, length: int | None = None
+    ) -> Iterator[bytes]:
+        """The data from `offset` (bytes), `length` bytes or to the end, in blocks of any size.
 
         Raises DataNotFound before the first block when there is none.
         """
@@ -89,5 +95,10 @@ class Sweeps(Protocol):
     """Power: the store can tell what it holds, so bytes without a row can be found."""
 
     def leftovers(self, older_than: float) -> Iterator[Location]:
-        """What lies in the store, finished or not, and was last written before `older_than` (epoch seconds)."""
+        """What lies in the store and was neither written nor moved there since `older_than`.
+
+        `older_than` in epoch seconds. What the service cannot have made is passed over. Data that
+        was never completed has the status UNFINISHED; its URL ends with the key it was meant for
+        or holds it.
+        """
         ...

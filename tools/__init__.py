@@ -1,0 +1,1 @@
+"""Programs for those who work on Calotype: the demo, the bench, the generated docs."""
