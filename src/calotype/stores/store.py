@@ -14,7 +14,6 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from calotype.model.location import Location
 
-
 #: The status of a location that `Sweeps` gives for data that was never completed.
 UNFINISHED = "unfinished"
 
