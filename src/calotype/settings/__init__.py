@@ -1,0 +1,1 @@
+"""The settings: read once by `load.load`, checked, and handed on as the frozen values of `tree`."""

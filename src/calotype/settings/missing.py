@@ -1,0 +1,117 @@
+"""Options that are accepted but do nothing yet. Whoever builds a feature takes its names out."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: Section under which this table names options of stores, whatever section they stand in.
+STORE = "(stores)"
+#: In place of names: all options of the section.
+ALL = "*"
+
+#: Reason -> section -> names.
+NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "arrives with notifications": {
+            "DEFAULT": "default_publisher_id disabled_notifications transport_url control_exchange"
+            " executor_thread_pool_size rpc_thread_pool_size rpc_response_timeout"
+            " rpc_ping_enabled publish_errors",
+            "oslo_messaging_notifications": ALL,
+            "oslo_messaging_rabbit": ALL,
+            "oslo_messaging_kafka": ALL,
+        },
+        "arrives with unified limits": {
+            "DEFAULT": "use_keystone_limits",
+            "oslo_limit": ALL,
+        },
+        "arrives with property protections": {
+            "DEFAULT": "property_protection_file property_protection_rule_format",
+        },
+        "arrives with the locations API": {
+            "DEFAULT": "show_multiple_locations do_secure_hash http_retries image_location_quota",
+        },
+        "arrives with tasks and imports": {
+            "DEFAULT": "enabled_import_methods node_staging_uri worker_self_reference_url"
+            " calotype_task_attempts",
+            "task": "task_time_to_live work_dir",
+            "taskflow_executor": "max_workers conversion_format",
+            "wsgi": "task_pool_threads",
+            "image_format": "vmdk_allowed_types",
+            "image_import_opts": ALL,
+            "import_filtering_opts": ALL,
+            "glance_download_properties": ALL,
+            "inject_metadata_properties": ALL,
+            "image_conversion": ALL,
+            "os_glance_staging_store": ALL,
+            "os_glance_tasks_store": ALL,
+        },
+        "arrives with delayed delete": {
+            "DEFAULT": "delayed_delete scrub_time scrub_pool_size wakeup_time daemon",
+        },
+        "arrives with the image cache": {
+            "DEFAULT": "image_cache_dir image_cache_driver image_cache_sqlite_db"
+            " image_cache_max_size image_cache_stall_time calotype_cache_node_timeout",
+        },
+        "arrives with signatures and encrypted locations": {
+            "DEFAULT": "metadata_encryption_key digest_algorithm",
+            "key_manager": ALL,
+            "barbican": ALL,
+            "barbican_service_user": ALL,
+            "vault": ALL,
+        },
+        "not supported: there is no tracing": {
+            "profiler": ALL,
+            "oslo_middleware_tracing": ALL,
+        },
+        "not supported: there are no reports": {"oslo_reports": ALL},
+        "not supported": {
+            "DEFAULT": "pydev_worker_debug_host pydev_worker_debug_port",
+            "database": "backend slave_connection asyncio_connection asyncio_slave_connection"
+            " synchronous_reader connection_debug connection_trace use_db_reconnect"
+            " db_retry_interval db_inc_retry_interval db_max_retry_interval db_max_retries",
+            STORE: "filesystem_store_timeout filesystem_store_thread_pool_size"
+            " filesystem_store_threadpool_threshold",
+        },
+        "not needed here": {
+            "paste_deploy": "config_file",
+            "task": "task_executor",
+            "taskflow_executor": "engine_mode",
+            "wsgi": "python_interpreter",
+            "oslo_concurrency": ALL,
+        },
+    }
+)
+
+#: Types of store that are accepted in the settings but not there yet, with the reason.
+NOT_IMPLEMENTED_STORES: Mapping[str, str] = MappingProxyType(
+    {
+        "http": "arrives with the http store",
+        "rbd": "arrives with the rbd store",
+        "s3": "arrives with the s3 store",
+        "swift": "arrives with the swift store",
+        "cinder": "arrives with the cinder store",
+        "vmware": "not supported: there is no vmware store",
+    }
+)
+
+#: Options that Glance once had, and the one of ours that says the same.
+ONCE: Mapping[str, str] = MappingProxyType(
+    {
+        "bind_host": "calotype_bind_host",
+        "bind_port": "calotype_bind_port",
+        "workers": "calotype_workers",
+        "client_socket_timeout": "calotype_client_timeout",
+    }
+)
+
+
+def reason(section: str, name: str) -> str | None:
+    """Why an option does nothing; None when it works."""
+    return _REASONS.get((section, name)) or _REASONS.get((section, ALL))
+
+
+_REASONS = {
+    (section, name): why
+    for why, sections in NOT_IMPLEMENTED.items()
+    for section, names in sections.items()
+    for name in names.split()
+}
