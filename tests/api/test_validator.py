@@ -1,5 +1,6 @@
 """Schemas as operators write them: whatever fails, the message must come."""
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -65,4 +66,6 @@ def test_starting_does_not_load_the_schema_compiler() -> None:
         "openapi.build(documents); sys.exit('fastjsonschema' in sys.modules)"
     )
 
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert run.returncode == 0
