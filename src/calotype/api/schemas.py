@@ -194,8 +194,8 @@ def _image_written(disk_formats: Sequence[str], container_formats: Sequence[str]
             "description": "Words by which the image can be found",
             "items": {"type": "string", "maxLength": 255},
         },
-        "min_ram": {"type": "integer", "description": "MiB of memory a server needs to boot it"},
-        "min_disk": {"type": "integer", "description": "GiB of disk a server needs to boot it"},
+        "min_ram": {"type": "integer", "description": "MiB of memory a server needs at least"},
+        "min_disk": {"type": "integer", "description": "GiB of disk a server needs at least"},
     }
 
 
