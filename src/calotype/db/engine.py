@@ -57,6 +57,11 @@ class Database:
         """Which engine this is: sqlite, mysql (also for MariaDB) or postgresql."""
         return self._engine.dialect.name
 
+    @property
+    def address(self) -> str:
+        """The URL, with its secret: not for logs, which get `str()`."""
+        return self._engine.url.render_as_string(hide_password=False)
+
     def __str__(self) -> str:
         return self._engine.url.render_as_string(hide_password=True)
 

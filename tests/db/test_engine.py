@@ -1,0 +1,489 @@
+"""Connections: what they cost, how transactions end, and what errors mean."""
+
+import os
+import threading
+import time
+from datetime import datetime
+
+import pytest
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from calotype import errors
+from calotype.db import tables
+from calotype.db.engine import Database, Tuning, connect
+from tests.servers import free_port
+
+LEASES = tables.leases
+NODES = tables.node_reference
+OVER_A_NETWORK = pytest.mark.parametrize("engine_name", ["mariadb", "postgresql"], indirect=True)
+WHEN = datetime(2026, 1, 2, 3, 4, 5)
+
+
+def add(connection, name, holder="somebody"):
+    connection.execute(insert(LEASES).values(name=name, holder=holder, expires_at=WHEN))
+
+
+def holders(database: Database) -> dict[str, str]:
+    with database.reading() as connection:
+        rows = connection.execute(select(LEASES.c.name, LEASES.c.holder))
+        return {row.name: row.holder for row in rows}
+
+
+# -- addresses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ("mysql://u:p@db/glance", "mysql+pymysql://u:***@db/glance?charset=utf8mb4"),
+        ("mysql+pymysql://u@db/g?charset=utf8", "mysql+pymysql://u@db/g?charset=utf8mb4"),
+        ("mysql+mysqldb://u@db:1/g", "mysql+pymysql://u@db:1/g?charset=utf8mb4"),
+        ("mariadb+pymysql://u@db/g", "mysql+pymysql://u@db/g?charset=utf8mb4"),
+        ("postgresql://u@db/g", "postgresql+psycopg://u@db/g"),
+        (
+            "postgresql+psycopg2://u@db/g?sslmode=require",
+            "postgresql+psycopg://u@db/g?sslmode=require",
+        ),
+        ("sqlite:////var/lib/glance/glance.sqlite", "sqlite:////var/lib/glance/glance.sqlite"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_addresses_of_glance_are_understood(written, used):
+    assert str(connect(written)) == used
+
+
+def test_connection_parameters_are_appended():
+    database = connect("mysql://db/g", Tuning(connection_parameters="read_timeout=5&a=b"))
+
+    assert str(database) == "mysql+pymysql://db/g?a=b&charset=utf8mb4&read_timeout=5"
+
+
+@pytest.mark.parametrize("address", ["", "hello", "mysql:/u:secret@db/g", "oracle://u:secret@db/g"])
+def test_an_unusable_address_is_refused_without_showing_its_secret(address):
+    with pytest.raises(errors.BadSettings, match=r"\[database\] connection") as refused:
+        connect(address)
+
+    assert "secret" not in refused.value.message
+
+
+def test_options_are_taken_by_name():
+    class Options:
+        max_pool_size = 7
+        mysql_sql_mode = None
+        connection = "sqlite://"
+
+    assert Tuning.from_options(Options()) == Tuning(max_pool_size=7, mysql_sql_mode=None)
+
+
+# -- reading and writing ---------------------------------------------------------------------------
+
+
+@OVER_A_NETWORK
+def test_a_read_is_one_round_trip(wire):
+    relay, database = wire
+    statement = select(LEASES).where(LEASES.c.name == "a")
+    for _ in range(10):  # connecting, and preparing the statement for good
+        with database.reading() as connection:
+            connection.execute(statement).all()
+    before = relay.round_trips
+
+    for _ in range(5):
+        with database.reading() as connection:
+            connection.execute(statement).all()
+
+    assert relay.round_trips - before == 5
+
+
+@OVER_A_NETWORK
+def test_a_transaction_costs_two_round_trips_more(wire):
+    relay, database = wire
+    with database.writing() as connection:
+        add(connection, "a")
+    before = relay.round_trips
+
+    with database.writing() as connection:
+        add(connection, "b")
+
+    assert relay.round_trips - before == 3
+
+
+def test_what_was_written_is_there_after_the_transaction(database):
+    with database.writing() as connection:
+        add(connection, "a", "me")
+
+    assert holders(database) == {"a": "me"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, errors.Conflict])
+def test_an_error_undoes_the_whole_transaction(database, error):
+    with pytest.raises(error), database.writing() as connection:
+        add(connection, "a")
+        raise error
+
+    assert holders(database) == {}
+    with database.writing() as connection:  # and the connection is as good as before
+        add(connection, "b")
+    assert list(holders(database)) == ["b"]
+
+
+def test_nobody_sees_half_a_transaction(database):
+    with database.writing() as connection:
+        add(connection, "a")
+        assert holders(database) == {}
+
+
+def test_each_statement_of_reading_sees_what_is_committed_by_then(database):
+    count = select(func.count()).select_from(LEASES)
+    with database.reading() as connection:
+        assert connection.scalar(count) == 0
+        with database.writing() as writer:
+            add(writer, "a")
+        assert connection.scalar(count) == 1
+
+
+def test_a_row_given_twice_is_left_as_an_integrity_error(database):
+    with database.writing() as connection:
+        add(connection, "a")
+
+    with pytest.raises(IntegrityError), database.writing() as connection:
+        add(connection, "a")
+
+
+def test_references_are_checked(database):
+    with pytest.raises(IntegrityError), database.writing() as connection:
+        connection.execute(insert(tables.task_info).values(task_id="nobody"))
+
+
+def test_a_failed_part_can_be_undone_alone(database):
+    with database.writing() as connection:
+        add(connection, "a")
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            add(connection, "a")
+        add(connection, "b")
+
+    assert list(holders(database)) == ["a", "b"]
+
+
+def test_times_come_back_as_they_were(database):
+    with database.writing() as connection:
+        add(connection, "a")
+
+    with database.reading() as connection:
+        assert connection.scalar(select(LEASES.c.expires_at)) == WHEN
+
+
+# -- others in the way --------------------------------------------------------------------------
+
+
+def test_concurrent_increments_are_all_counted(database):
+    """Read and write in one transaction, by many threads: what a counter needs."""
+    with database.writing() as connection:
+        add(connection, "counter", "0")
+
+    def increment(connection):
+        row = select(LEASES.c.holder).where(LEASES.c.name == "counter").with_for_update()
+        value = int(connection.scalar(row))
+        connection.execute(update(LEASES).values(holder=str(value + 1)))
+
+    def run():
+        for _ in range(10):
+            database.transaction(increment)
+
+    in_threads(run, 4)
+
+    assert holders(database) == {"counter": "40"}
+
+
+def test_a_deadlock_is_resolved_by_trying_again(database):
+    """Two transactions lock two rows in opposite order: one is undone by the engine."""
+    with database.writing() as connection:
+        add(connection, "a", "0")
+        add(connection, "b", "0")
+    tries = []
+    meeting = threading.Barrier(2)
+
+    def both(names):
+        def work(connection):
+            tries.append(names)
+            for name in names:
+                row = update(LEASES).where(LEASES.c.name == name)
+                connection.execute(row.values(holder=LEASES.c.holder.concat("x")))
+                if len(tries) <= 2 and database.dialect != "sqlite":
+                    meeting.wait(10) if name == names[0] else None
+
+        return lambda: database.transaction(work)
+
+    threads = [threading.Thread(target=both(names)) for names in (["a", "b"], ["b", "a"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert holders(database) == {"a": "0xx", "b": "0xx"}
+    if database.dialect != "sqlite":  # there the second waits for the first to end
+        assert len(tries) == 3
+
+
+def test_endless_contention_is_reported(database, monkeypatch):
+    monkeypatch.setattr("calotype.db.engine.PAUSE", 0.0001)
+    tries = []
+
+    def work(connection):
+        tries.append(1)
+        raise errors.Contention
+
+    with pytest.raises(errors.Contention):
+        database.transaction(work)
+    assert len(tries) == 8
+
+
+def test_other_errors_are_not_tried_again(database):
+    tries = []
+
+    def work(connection):
+        tries.append(1)
+        raise errors.Conflict
+
+    with pytest.raises(errors.Conflict):
+        database.transaction(work)
+    assert len(tries) == 1
+
+
+def test_sqlite_waits_for_another_writer(tmp_path):
+    database = connect(f"sqlite:///{tmp_path}/x.db")
+    with database.writing() as connection:
+        tables.own.create_all(connection)
+    entered = threading.Event()
+
+    def hold():
+        with database.writing() as connection:
+            add(connection, "first")
+            entered.set()
+            time.sleep(0.5)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait(5)
+    with database.writing() as connection:
+        add(connection, "second")
+    holder.join()
+
+    assert sorted(holders(database)) == ["first", "second"]
+    database.close()
+
+
+def test_sqlite_survives_a_power_failure_unless_told_otherwise(tmp_path):
+    def pragmas(**options):
+        database = connect(f"sqlite:///{tmp_path}/x.db", Tuning(**options))
+        with database.reading() as connection:
+            names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+        database.close()
+        return found
+
+    assert pragmas() == ["wal", 2, 1, 30000]
+    assert pragmas(sqlite_synchronous=False) == ["wal", 0, 1, 30000]
+
+
+# -- values that do not fit ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "lone surrogate \ud800"},
+        {"size": 2**63},
+        {"name": "x" * 70_000},
+        {"name": "nul \0"},
+        {"name": "four bytes \N{CAMERA WITH FLASH}"},
+        {"min_disk": 2**31},
+    ],
+    ids=["surrogate", "bigint", "long", "nul", "emoji", "int"],
+)
+def test_a_value_that_does_not_fit_is_the_callers_mistake_or_is_kept(database, values):
+    """Which of them fit depends on the engine; none may look like a fault of the server."""
+    row = {"id": "i", "status": "queued", "min_disk": 0, "min_ram": 0, "created_at": WHEN}
+    image = tables.images
+    column, value = next(iter(values.items()))
+    try:
+        with database.writing() as connection:
+            connection.execute(insert(image).values(**(row | values), deleted=False))
+        with database.reading() as connection:
+            assert connection.scalar(select(image.c[column])) == value
+    except errors.Invalid:
+        assert database.dialect != "sqlite" or column == "size" or "\ud800" in str(value)
+
+    try:
+        with database.reading() as connection:
+            connection.execute(select(image.c.id).where(image.c[column].in_([value, value]))).all()
+            connection.execute(select(image.c.id).where(image.c[column] > value)).all()
+    except errors.Invalid:
+        assert database.dialect != "sqlite" or column == "size" or "\ud800" in str(value)
+
+
+def test_a_mariadb_text_of_any_language_is_kept_or_refused_for_what_it_is(database):
+    with database.writing() as connection:
+        add(connection, "ökonomie \u65e5\u672c \N{CAMERA WITH FLASH}")
+        connection.execute(insert(NODES).values(node_reference_url="http://\u65e5\u672c"))
+
+    assert list(holders(database)) == ["ökonomie \u65e5\u672c \N{CAMERA WITH FLASH}"]
+
+
+# -- the server goes away --------------------------------------------------------------------------
+
+
+@OVER_A_NETWORK
+def test_connections_that_the_server_ended_are_replaced_unnoticed(wire):
+    relay, database = wire
+    with database.writing() as connection:
+        add(connection, "a")
+
+    relay.cut()
+    time.sleep(0.05)
+
+    assert list(holders(database)) == ["a"]
+    relay.cut()
+    time.sleep(0.05)
+    with database.writing() as connection:
+        add(connection, "b")
+
+
+@OVER_A_NETWORK
+def test_a_connection_that_breaks_while_in_use_is_reported_and_replaced(wire):
+    relay, database = wire
+    with pytest.raises(errors.DatabaseUnavailable), database.writing() as connection:
+        add(connection, "a")
+        relay.cut()
+        add(connection, "b")
+
+    assert holders(database) == {}
+
+
+@OVER_A_NETWORK
+def test_long_idle_connections_are_asked_first(wire, monkeypatch):
+    relay, database = wire
+    holders(database)
+    before = relay.round_trips
+    monkeypatch.setattr("calotype.db.dialects.IDLE", 0)
+
+    holders(database)
+
+    assert relay.round_trips - before == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mysql://root@127.0.0.1:{port}/x", "postgresql://me@127.0.0.1:{port}/x"],
+    ids=["mariadb", "postgresql"],
+)
+def test_a_server_that_is_not_there_is_waited_for_as_configured(address, caplog):
+    tuning = Tuning(max_retries=2, retry_interval=0.01)
+    database = connect(address.format(port=free_port()), tuning)
+
+    with pytest.raises(errors.DatabaseUnavailable), database.reading():
+        pass
+    with pytest.raises(errors.DatabaseUnavailable):
+        database.await_server()
+    assert caplog.text.count("No answer from the database") == 2
+
+
+def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
+    database = connect(f"sqlite:///{tmp_path}/none/x.db")
+
+    with pytest.raises(errors.DatabaseUnavailable), database.reading():
+        pass
+
+
+def test_an_exhausted_pool_is_reported(database):
+    small = connect(database.address, Tuning(max_pool_size=1, max_overflow=0, pool_timeout=0.01))
+    with (
+        small.reading(),
+        pytest.raises(errors.DatabaseUnavailable, match="in use"),
+        small.reading(),
+    ):
+        pass
+    small.close()
+
+
+# -- processes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_leaves_the_parents_connections_alone(database):
+    with database.writing() as connection:
+        add(connection, "parent")
+    holders(database)
+
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            database.after_fork()
+            with database.writing() as connection:
+                add(connection, "child")
+            database.close()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+    with database.writing() as connection:
+        add(connection, "parent again")
+    assert sorted(holders(database)) == ["child", "parent", "parent again"]
+
+
+def test_a_closed_database_opens_again(database):
+    database.close()
+
+    assert holders(database) == {}
+
+
+# -- in memory ---------------------------------------------------------------------------------
+
+
+def test_a_database_in_memory_serves_many_threads():
+    database = connect("sqlite://")
+    with database.writing() as connection:
+        tables.own.create_all(connection)
+
+    def run():
+        for i in range(20):
+            with database.writing() as connection:
+                add(connection, f"{threading.get_ident()}-{i}")
+            holders(database)
+
+    in_threads(run, 4)
+
+    assert len(holders(database)) == 80
+    database.close()
+
+
+def in_threads(work, number):
+    failures = []
+
+    def run():
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+@pytest.mark.parametrize("engine_name", ["mariadb"], indirect=True)
+def test_the_servers_session_is_set_up(database):
+    lax = connect(database.address, Tuning(mysql_sql_mode=None, mysql_wsrep_sync_wait=0))
+
+    def mode(which):
+        with which.reading() as connection:
+            return connection.scalar(text("SELECT @@SESSION.sql_mode"))
+
+    assert "TRADITIONAL" in mode(database)
+    assert "TRADITIONAL" not in mode(lax)
+    lax.close()
