@@ -23,6 +23,8 @@ from calotype.stores.atomic_file import TEMPORARY, AtomicFile, translated
 from calotype.stores.filesystem_settings import FilesystemSettings, read_metadata_file
 from calotype.stores.store import UNFINISHED, Source, Traits
 
+__all__ = ["FilesystemSettings", "FilesystemStore"]
+
 LOG = logging.getLogger(__name__)
 
 #: Bytes asked of a source, and given by `read`, at a time.
