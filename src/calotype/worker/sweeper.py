@@ -16,10 +16,9 @@ then what is being written, then what is named.
 
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 from calotype import errors
 from calotype.model.location import Location
@@ -30,25 +29,6 @@ LOG = logging.getLogger(__name__)
 #: Most values in one question to the database.
 BATCH = 500
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-class Records(Protocol):
-    """What the database says; each method is asked for at most BATCH values at a time."""
-
-    def busy(self, image_ids: Sequence[str]) -> Collection[str]:
-        """Those whose data is being written now: saving, uploading, importing, or leased."""
-        ...
-
-    def known(self, urls: Sequence[str]) -> Collection[str]:
-        """Those that a location of any image names, also one whose data is still to be removed."""
-        ...
-
-    def located(self, image_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
-        """The URLs of the locations of each image that has a row, be it of a deleted image.
-
-        An id that this database has never heard of is missing from the answer.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +52,63 @@ class Swept:
         )
 
 
-def sweep(stores: Mapping[str, Store], records: Records, older_than: float) -> Swept:
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What is asked of the database, in the words of `sweep`."""
+
+    known: Callable[[Sequence[str]], Collection[str]]
+    busy: Callable[[Sequence[str]], Collection[str]]
+    located: Callable[[Sequence[str]], Mapping[str, Collection[str]]]
+
+
+def sweep(
+    stores: Iterable[tuple[str, Store]],
+    *,
+    known: Callable[[Sequence[str]], Collection[str]],
+    busy: Callable[[Sequence[str]], Collection[str]],
+    located: Callable[[Sequence[str]], Mapping[str, Collection[str]]] | None = None,
+    older_than: float,
+) -> Swept:
     """Remove from each store that can be swept what no image names, older than a moment.
 
-    `stores` by id; `older_than` in epoch seconds. What fails is counted and left for the next
-    pass.
+    `stores`: ids and stores; `older_than` in epoch seconds. The rest are questions to the database,
+    each asked with at most BATCH values:
+    `known`: which of these URLs a location of any image names, also when its data is yet to go.
+    `busy`: for which of these image ids data is being written now.
+    `located`: the URLs of the locations of each of these image ids that has a row, be it that of a
+    deleted image; an id it has never heard of is missing. Without it rules 3 and 4 cannot be kept,
+    and only data that was never completed is removed.
+
+    What fails is counted and left for the next pass.
     """
+    questions = _Questions(known, busy, located or _never_heard_of)
     done = Swept()
-    for name, store in stores.items():
-        if isinstance(store, Sweeps):
-            mine = _sweep_store(name, store, records, older_than)
-            if mine.doubtful:
-                LOG.warning(
-                    "Store %s holds %d things that no image names, left alone since it is not "
-                    "certain that they are ours to remove",
-                    name,
-                    mine.doubtful,
-                )
-            done += mine
+    for name, store in stores:
+        if not isinstance(store, Sweeps):
+            continue
+        mine = _sweep_store(name, store, store.leftovers(older_than), questions)
+        if mine.doubtful:
+            LOG.warning(
+                "Store %s holds %d things that no image names, left alone: it is not certain that "
+                "they are this service's to remove",
+                name,
+                mine.doubtful,
+            )
+        done += mine
     return done
 
 
-def _sweep_store(name: str, store: Store, records: Records, older_than: float) -> Swept:
+def _never_heard_of(_image_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
+    return {}
+
+
+def _sweep_store(
+    name: str, store: Store, found: Iterator[Location], questions: _Questions
+) -> Swept:
     done = Swept()
-    assert isinstance(store, Sweeps)
-    found = store.leftovers(older_than)
     try:
         while batch := list(islice(found, BATCH)):
-            doomed, doubtful = _judge(batch, records)
+            doomed, doubtful = _judge(batch, questions)
             done += Swept(doubtful=doubtful)
             for location in doomed:
                 done += _remove(name, store, location)
@@ -109,12 +118,12 @@ def _sweep_store(name: str, store: Store, records: Records, older_than: float) -
     return done
 
 
-def _judge(batch: Sequence[Location], records: Records) -> tuple[list[Location], int]:
+def _judge(batch: Sequence[Location], questions: _Questions) -> tuple[list[Location], int]:
     """What is to be removed, and how many things are in doubt."""
     ids = sorted({image_id for image_id in map(_image_id, batch) if image_id})
-    busy = set(records.busy(ids))
-    known = set(records.known([location.url for location in batch]))
-    located = records.located(ids)
+    busy = set(questions.busy(ids))
+    known = set(questions.known([location.url for location in batch]))
+    located = questions.located(ids)
     doomed, doubtful = [], 0
     for location in batch:
         image_id = _image_id(location)
