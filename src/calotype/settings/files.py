@@ -21,10 +21,14 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sources:
-    """What to read: files, then directories of which every *.conf is read in order of its name."""
+    """What to read: files, then directories of which every *.conf is read in order of its name.
 
-    files: tuple[str, ...]
+    `standard`: the directory where the files were looked for, when none were named.
+    """
+
+    files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    standard: str | None = None
 
     def arguments(self) -> list[str]:
         """The same as oslo.config's command line has it."""
@@ -36,6 +40,12 @@ class Sources:
         yield from self.files
         for directory in self.directories:
             yield from sorted(glob.glob(os.path.join(glob.escape(directory), "*.conf")))
+
+    def folders(self) -> tuple[str, ...]:
+        """Where files that belong to the configuration may lie, the best place first."""
+        beside = (os.path.dirname(path) for path in reversed(self.files))
+        standard = [self.standard] if self.standard else []
+        return tuple(dict.fromkeys([*self.directories, *beside, *standard]))
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def find(files: Sequence[str], directories: Sequence[str]) -> Sources:
         _need_directory(named, f"named by the environment variable {DIRECTORY_VARIABLE}")
     directory = _absolute(named or DIRECTORY)
     standard = (os.path.join(directory, name) for name in NAMES)
-    return Sources(tuple(path for path in standard if os.path.exists(path)))
+    return Sources(tuple(filter(os.path.exists, standard)), standard=directory)
 
 
 def read(sources: Sources) -> Written:

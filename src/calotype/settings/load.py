@@ -1,6 +1,5 @@
 """Reading the settings, once, at start."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
@@ -12,6 +11,7 @@ from calotype import errors
 from calotype.settings import files, tree
 from calotype.settings.backends import stores
 from calotype.settings.files import Conf, Name, Sources
+from calotype.settings.libraries import front, notifications
 from calotype.settings.options import OPTIONS
 from calotype.settings.reading import DEFAULT, Reader
 from calotype.settings.unused import warnings
@@ -33,19 +33,22 @@ def load(
     config_files: Sequence[str] = (),
     config_dirs: Sequence[str] = (),
     overrides: Mapping[Name, object] = NO_OVERRIDES,
+    *,
+    use_defaults_only: bool = False,
 ) -> tree.Settings:
     """The settings of the given files; without any, those of the standard directory that exist.
 
-    `overrides`: values by section and option that win over the files. Raises BadSettings with one
-    line for each thing that is wrong: file, section, option, reason.
+    `overrides`: values by section and option that win over the files. `use_defaults_only`: read no
+    file at all. Raises BadSettings with one line for each thing that is wrong: file, section,
+    option, reason.
     """
-    sources = files.find(config_files, config_dirs)
+    sources = Sources() if use_defaults_only else files.find(config_files, config_dirs)
     written = files.read(sources)
     conf = Conf(sources)
     reader = Reader(conf, written, overrides)
     for section, options in OPTIONS.items():
         reader.register(section, options)
-    configured = stores(reader)
+    configured, before = stores(reader), front(reader)
     reader.refuse_unknown_overrides()
     if reader.problems:
         raise errors.BadSettings("\n".join(reader.problems))
@@ -59,8 +62,10 @@ def load(
         stores=configured,
         scrubber=_fill(tree.Scrubber, reader, DEFAULT),
         cache=_fill(tree.Cache, reader, DEFAULT),
-        notifications=_notifications(reader),
+        notifications=notifications(reader),
+        front=before,
         files=tuple(file.path for file in written.files),
+        config_dirs=sources.folders(),
         warnings=warnings(reader, configured),
         conf=conf,
     )
@@ -113,15 +118,3 @@ def _auth(flavor: str) -> tree.Auth:
         strategy = "http_basic"
     managed = "cachemanagement" in parts
     return tree.Auth(strategy, caching=managed or "caching" in parts, cache_management=managed)
-
-
-def _notifications(reader: Reader) -> tree.Notifications:
-    # oslo.messaging owns this option; asking it would mean to import it even where nothing is sent.
-    section, name = "oslo_messaging_notifications", "driver"
-    variable = os.environ.get(f"OS_{section.upper()}__{name.upper()}")
-    drivers = reader.written.values(section, name) if variable is None else (variable,)
-    return tree.Notifications(
-        default_publisher_id=reader.value(DEFAULT, "default_publisher_id"),
-        disabled_notifications=reader.value(DEFAULT, "disabled_notifications"),
-        drivers=tuple(each for each in drivers if each not in ("", "noop")),
-    )

@@ -71,6 +71,10 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             STORE: "filesystem_store_timeout filesystem_store_thread_pool_size"
             " filesystem_store_threadpool_threshold",
         },
+        "not supported: a file disables the service, nothing else": {
+            "healthcheck": "detailed backends allowed_source_ranges ignore_proxied_requests"
+            " disable_by_file_paths enable_by_file_paths",
+        },
         "not needed here": {
             "paste_deploy": "config_file",
             "task": "task_executor",

@@ -60,6 +60,17 @@ class Reader:
         where = beside.where if beside else "default"
         self.problems.append(f"{where}: [{shown[0]}] {shown[1]}: {reason}")
 
+    def peek(self, section: str, opt: cfg.Opt) -> Any:
+        """The value of an option that is a library's, which will register it itself later."""
+        place = self._place(section, opt.dest)
+        if place is None:
+            return opt.default
+        try:
+            return opt.type(place.value)
+        except ValueError:
+            self.refuse(section, opt.dest, self._wrong(section, opt))
+            return None
+
     def refuse_unknown_overrides(self) -> None:
         """Keep a problem for each override of an option that there is not."""
         for section, name in self._overrides:

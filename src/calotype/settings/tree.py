@@ -175,10 +175,23 @@ class Notifications:
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """What stands before the API. The service is disabled while one of `healthcheck_files` exists.
+
+    `cors`, `proxy_headers`: whether oslo.middleware is needed for that; its options are in `conf`.
+    """
+
+    cors: bool
+    proxy_headers: bool
+    healthcheck_files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything configured. `conf` is for libraries only, which read their own options from it.
 
-    `files` were read, later ones win; `warnings` are lines to log at start.
+    `files` were read, later ones win; `config_dirs` are where files that belong to them may lie,
+    the best place first; `warnings` are lines to log at start.
     """
 
     service: Service
@@ -191,6 +204,13 @@ class Settings:
     scrubber: Scrubber
     cache: Cache
     notifications: Notifications
+    front: Front
     files: tuple[str, ...]
+    config_dirs: tuple[str, ...]
     warnings: tuple[str, ...]
     conf: cfg.ConfigOpts = field(repr=False, compare=False)
+
+    @property
+    def caching(self) -> bool:
+        """Whether this node has an image cache."""
+        return bool(self.cache.image_cache_dir)

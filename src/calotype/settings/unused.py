@@ -60,7 +60,7 @@ class _Survey:
         """Every name that is set in vain, with the reason; a whole section has no name."""
         found: dict[Name, str] = {}
         for section, name in self._written.names():
-            if section in self._open:
+            if section in self._open or section.startswith("cors."):
                 continue
             if section not in self._sections:
                 found[section, ""] = NO_SECTION
