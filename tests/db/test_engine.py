@@ -1,5 +1,6 @@
 """Connections: what they cost, how transactions end, and what errors mean."""
 
+import itertools
 import os
 import threading
 import time
@@ -14,7 +15,7 @@ from calotype.db import tables
 from calotype.db.engine import Database, Tuning, connect
 from tests.servers import free_port
 
-LEASES = tables.leases
+LEASES = tables.calotype_leases
 NODES = tables.node_reference
 OVER_A_NETWORK = pytest.mark.parametrize("engine_name", ["mariadb", "postgresql"], indirect=True)
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
@@ -446,11 +447,12 @@ def test_a_database_in_memory_serves_many_threads():
     database = connect("sqlite://")
     with database.writing() as connection:
         tables.own.create_all(connection)
+    numbers = itertools.count()
 
     def run():
-        for i in range(20):
+        for _ in range(20):
             with database.writing() as connection:
-                add(connection, f"{threading.get_ident()}-{i}")
+                add(connection, str(next(numbers)))
             holders(database)
 
     in_threads(run, 4)

@@ -22,9 +22,10 @@ from calotype.db.engine import Database
 LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-#: The heads of the two trees.
+#: The heads of the two trees, and where Glance is one step before its own.
 GLANCE_HEAD = "2024_1_contract01"
 OWN_HEAD = "calotype_0001"
+GLANCE_EXPANDED = "2024_1_expand01"
 
 GLANCE_VERSIONS = "alembic_version"
 OWN_VERSIONS = "calotype_alembic_version"
@@ -87,6 +88,13 @@ def check(db: Database) -> State:
 def version(db: Database) -> str | None:
     """Glance's revision of the database, None when it has none."""
     return ", ".join(check(db).revisions) or None
+
+
+def require_current(db: Database) -> None:
+    """Return when the database is at the present schema, else raise BadSettings with what to do."""
+    state = check(db)
+    if state.stand is not Stand.CURRENT:
+        raise errors.BadSettings(f"[database] connection: {state.advice}")
 
 
 def sync(db: Database) -> bool:

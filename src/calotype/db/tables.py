@@ -279,7 +279,7 @@ metadef_tags = _table(
 # -- our own -------------------------------------------------------------------------------------
 
 #: Who does something that only one process may do at a time, and until when.
-leases = Table(
+calotype_leases = Table(
     "calotype_leases",
     own,
     Column("name", String(255), primary_key=True),
