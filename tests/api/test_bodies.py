@@ -92,7 +92,8 @@ def test_a_well_formed_image_comes_back_as_it_was_sent(
             {"min_disk": 2**31},
             "min_disk: must be a whole number from 0 to 2147483647, got 2147483648",
         ),
-        ({"min_ram": 1e300}, "min_ram: must be a whole number from 0 to 2147483647, got 1e+300"),
+        ({"min_ram": 1e300}, "min_ram: must be a whole number from 0 to 2147483647, got a number"),
+        ({"min_ram": 1.5}, "min_ram: must be a whole number from 0 to 2147483647, got 1.5"),
         ({"min_ram": True}, "min_ram: must be a whole number from 0 to 2147483647, got true"),
         ({"min_ram": None}, "min_ram: must be a whole number from 0 to 2147483647, got null"),
         (
@@ -167,6 +168,13 @@ def test_fields_that_nobody_may_set_are_left_for_the_service_to_refuse(
     assert bodies.check_image({name: 5}) == {name: 5}
 
 
+def test_a_whole_number_may_be_written_as_a_fraction(bodies: Bodies) -> None:
+    checked = bodies.check_image({"min_ram": 512.0, "cores": 4.0})
+
+    assert checked == {"min_ram": 512, "cores": "4"}
+    assert isinstance(checked["min_ram"], int)
+
+
 def test_declared_properties_that_are_no_text_are_stored_as_json(bodies: Bodies) -> None:
     assert bodies.check_image({"cores": 4}) == {"cores": "4"}
 
@@ -224,7 +232,7 @@ def test_a_tag_has_at_most_255_characters_that_can_be_kept(bodies: Bodies) -> No
 @pytest.mark.parametrize(
     ("body", "member"),
     [
-        ({"member": "p1", "other": {}}, "p1"),
+        ({"member": "p1", "other": {}, "\0": "\U0001f600"}, "p1"),
         ({"member": 5}, "5"),
         ({"member": "x" * 255}, "x" * 255),
     ],
@@ -246,7 +254,6 @@ def test_a_member_is_a_project_by_its_id(bodies: Bodies, body: object, member: s
         ({"member": ["p1"]}, "got a list"),
         ({"member": "x" * 256}, "got a string of 256 characters"),
         ({"member": "\U0001f600"}, "member: the character U+1F600 is not supported"),
-        ({"member": "p1", "\0": 1}, "The name of a field: the character U+0000"),
     ],
 )
 def test_anything_else_is_no_member(bodies: Bodies, body: object, message: str) -> None:

@@ -69,6 +69,17 @@ def test_it_describes_the_routes_and_nothing_else() -> None:
     assert set(OPERATIONS) == routed
 
 
+def test_what_operators_declare_may_use_all_of_json_schema() -> None:
+    odd = {"type": "array", "items": [{"type": "string"}], "additionalProperties": False}
+    declared = schemas.declared({"odd": odd}, "file")
+
+    described = openapi.build(schemas.documents(["raw"], ["bare"], declared))
+
+    assert described["components"]["schemas"]["NewImage"]["properties"]["odd"]["items"] == [
+        {"type": "string"}
+    ]
+
+
 def test_every_call_has_an_id_of_its_own_and_a_summary(description: dict[str, Any]) -> None:
     ids = [call["operationId"] for _, _, call in calls(description)]
 
@@ -118,6 +129,35 @@ def test_everything_else_does(description: dict[str, Any]) -> None:
         for path, _, call in calls(description)
         if path not in open_calls
     )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "schemes"),
+    [
+        ("keystone", ["token"]),
+        ("http_basic", ["password"]),
+        ("none", []),
+        (None, ["token", "password"]),
+    ],
+)
+def test_how_to_say_who_one_is_depends_on_the_site(
+    strategy: str | None, schemes: list[str]
+) -> None:
+    description = openapi.build(DOCUMENTS, strategy)
+
+    assert list(description["components"]["securitySchemes"]) == schemes
+    security = description["paths"]["/v2/images"]["get"]["security"]
+    assert security == [{scheme: []} for scheme in schemes]
+    OpenAPIV31SpecValidator(description).validate()
+
+
+def test_the_documents_that_can_be_asked_for_are_named(description: dict[str, Any]) -> None:
+    [own] = description["paths"]["/v2/schemas/{name}"]["parameters"]
+    [metadefs] = description["paths"]["/v2/schemas/metadefs/{name}"]["parameters"]
+
+    assert own["schema"] == {"enum": ["image", "images", "member", "members", "task", "tasks"]}
+    assert len(metadefs["schema"]["enum"]) == len(DOCUMENTS) - 6
+    assert "namespace" in metadefs["schema"]["enum"]
 
 
 def test_bodies_are_said_for_calls_that_take_one(description: dict[str, Any]) -> None:
@@ -200,11 +240,17 @@ def as_json(value: object) -> Any:
         ("NewImage", {"status": 5}),
         ("NewImage", {"min_ram": -1}),
         ("NewImage", {"colour": None}),
+        ("NewImage", {"colour": "\U0001f600"}),
+        ("NewImage", {"\0": "x"}),
+        ("NewImage", {"x" * 256: "x"}),
+        ("NewImage", {"name": "a\0"}),
+        ("NewImage", {"tags": ["\U0001f600"]}),
         ("Patch", [{"op": "test", "path": "/x"}]),
         ("Patch", [{"op": "add", "path": "x"}]),
         ("OldPatch", [{"add": "/x", "remove": "/x"}]),
         ("OldPatch", [{"value": 1}]),
         ("NewMember", {"member": ""}),
+        ("NewMember", {"member": "\0"}),
         ("MemberStatus", {"status": "yes"}),
     ],
 )

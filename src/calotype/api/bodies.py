@@ -129,18 +129,21 @@ class Bodies:
         self._declared = {
             name for name, field in image["properties"].items() if field.get("is_base") is False
         }
+        self._whole = {
+            name for name, field in schema["properties"].items() if field.get("type") == "integer"
+        }
         self._custom = Validator(_CUSTOM)
         self._tag = Validator(_TAG)
-        self._member = Validator(NEW_MEMBER)
-        self._member_status = Validator(MEMBER_STATUS)
-        self._import = Validator(NEW_IMPORT)
-        self._task = Validator(NEW_TASK)
-        self._location = Validator(NEW_LOCATION)
+        self._member = _Form(NEW_MEMBER)
+        self._member_status = _Form(MEMBER_STATUS)
+        self._import = _Form(NEW_IMPORT)
+        self._task = _Form(NEW_TASK)
+        self._location = _Form(NEW_LOCATION)
 
     # -- images -----------------------------------------------------------------------------------
 
     def check_image(self, body: object) -> dict[str, Any]:
-        """The fields of a new image, with custom properties as the texts that are stored."""
+        """The fields of a new image as they are to be stored: custom properties are texts."""
         fields = _object(body)
         for name in self._required:
             if name not in fields:
@@ -148,7 +151,7 @@ class Bodies:
         return {name: self._checked(name, value) for name, value in fields.items()}
 
     def check_changes(self, changes: Sequence[Change]) -> list[Change]:
-        """The changes of a patch, with custom properties as the texts that are stored."""
+        """The changes of a patch with their values as they are to be stored."""
         return [
             change
             if change.op is Op.REMOVE
@@ -162,12 +165,14 @@ class Bodies:
         self._tag.check(tag, "tag")
 
     def _checked(self, name: str, value: Any) -> Any:
-        """The value to store for a field, as it was sent or as text."""
+        """The value to store for a field."""
         field = label(name)
         check_text(name, "The name of a property")
         if name != "id" and refuse_reason(name):
             return value  # refused later, and by its name: its value does not matter
         check_text(value, field)
+        if name in self._whole and isinstance(value, float) and value.is_integer():
+            value = int(value)  # 1.0 is a whole number to JSON, and to Glance
         known = self._fields.get(name)
         if known is not None and name not in self._declared:
             known.check(value, field)
@@ -184,17 +189,17 @@ class Bodies:
 
     def check_member(self, body: object) -> str:
         """The id of the project an image is to be shared with."""
-        return str(_checked_body(body, self._member)["member"])
+        return str(self._member.check(body)["member"])
 
     def check_member_status(self, body: object) -> str:
         """What a member answers."""
-        return str(_checked_body(body, self._member_status)["status"])
+        return str(self._member_status.check(body)["status"])
 
     # -- imports, tasks, locations ----------------------------------------------------------------
 
     def check_import(self, body: object) -> dict[str, Any]:
         """The order for an import, complete for its method, which may still be an unknown one."""
-        order = _checked_body(body, self._import)
+        order = self._import.check(body)
         method = order["method"]
         for need in _METHOD_NEEDS.get(method["name"], ()):
             if need not in method:
@@ -205,14 +210,14 @@ class Bodies:
 
     def check_task(self, body: object) -> dict[str, Any]:
         """A new task."""
-        task = _checked_body(body, self._task)
+        task = self._task.check(body)
         if unknown := sorted(set(task) - {"type", "input"}):
             raise errors.Invalid(f"{label(unknown[0])}: cannot be set for a new task")
         return task
 
     def check_location(self, body: object) -> dict[str, Any]:
         """A new location of an image's data."""
-        return _checked_body(body, self._location)
+        return self._location.check(body)
 
 
 def _stored_text(value: object, field: str) -> str | None:
@@ -232,10 +237,17 @@ def _object(body: object) -> dict[str, Any]:
     return dict(body)
 
 
-def _checked_body(body: object, validator: Validator) -> dict[str, Any]:
-    fields = _object(body)
-    for name, value in fields.items():
-        check_text(name, "The name of a field")
-        check_text(value, label(name))
-    validator.check(fields, "")
-    return fields
+class _Form:
+    """A body whose fields are all known; others than those are let through unseen."""
+
+    def __init__(self, schema: Document) -> None:
+        self._names = tuple(schema["properties"])
+        self._validator = Validator(schema)
+
+    def check(self, body: object) -> dict[str, Any]:
+        """The body, if it is as the schema says."""
+        fields = _object(body)
+        for name in self._names:
+            check_text(fields.get(name), name)
+        self._validator.check(fields, "")
+        return fields

@@ -1,7 +1,7 @@
 """Every operation of the API as data: what it takes and what it may answer.
 
 `openapi.py` makes the published description of the service from this table; a test holds it
-against the route table. Names of bodies are those of the component schemas in `openapi.py`.
+against the route table. Names of bodies are those in `components.py`.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,9 @@ _DONE = {204: Answer("Done")}
 PATH_PARAMETERS: Mapping[str, Parameter] = {
     "image_id": Parameter("image_id", "path", "The id of the image"),
     "member_id": Parameter("member_id", "path", "The project the image is shared with"),
-    "tag": Parameter("tag", "path", "The tag", {"type": "string", "maxLength": 255}),
+    "tag": Parameter(
+        "tag", "path", "The tag", {"type": "string", "minLength": 1, "maxLength": 255}
+    ),
     "name": Parameter("name", "path", "The name of the document"),
 }
 
@@ -138,10 +140,18 @@ FILTERS: tuple[Parameter, ...] = (
 )
 
 _RANGES = (
-    _header("Range", "The part that is wanted, one range in bytes: `bytes=0-1023`, `bytes=-512`"),
+    _header(
+        "Range",
+        "The part that is wanted, one range in bytes: `bytes=0-1023`, `bytes=-512`",
+        {"type": "string", "pattern": r"^bytes=(\d+-\d*|-\d+)$"},
+    ),
     _header("If-Range", "The part only if the data still has this entity tag, else all of it"),
     _header("If-None-Match", "Nothing (304) if the data has one of these entity tags"),
-    _header("Content-Range", "The part that is wanted, as older clients say it: `bytes 0-9/100`"),
+    _header(
+        "Content-Range",
+        "The part that is wanted, as older clients say it: `bytes 0-9/100`",
+        {"type": "string", "pattern": r"^bytes \d+-\d+/(\d+|\*)$"},
+    ),
 )
 
 _DATA_HEADERS = {

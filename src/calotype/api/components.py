@@ -1,0 +1,171 @@
+"""The bodies that the published description of the API names, as component schemas."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from calotype.api import bodies
+from calotype.api.schemas import Document
+
+#: The texts that can be stored; see `validator.check_text`.
+_TEXT = r"^[\u0001-\ud7ff\ue000-\uffff]*$"
+
+#: The fields of an image that not every site shows.
+_SOMETIMES = frozenset({"direct_url", "locations", "stores"})
+
+
+def build(documents: Mapping[str, Document]) -> dict[str, Any]:
+    """All components by name; `documents` are those of `schemas.documents`."""
+    return {
+        "Anything": {"type": "object"},
+        "Text": {"type": "string"},
+        "Error": _record(message="string", code="string", title="string"),
+        "Versions": _list_of("versions", _version()),
+        "Health": {
+            "type": "object",
+            "required": ["detailed", "reasons"],
+            "properties": {
+                "detailed": {"type": "boolean"},
+                "reasons": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+        "Image": _image(documents["image"]),
+        "Images": _list_of("images", ref("Image"), first="string", schema="string"),
+        "NewImage": storable(_bare(bodies.new_image(documents["image"]))),
+        "Patch": _patch(),
+        "OldPatch": _old_patch(),
+        "Member": {
+            **_shape(documents["member"]),
+            "required": list(documents["member"]["properties"]),
+        },
+        "Members": _list_of("members", ref("Member"), schema="string"),
+        "NewMember": storable(bodies.NEW_MEMBER),
+        "MemberStatus": bodies.MEMBER_STATUS,
+        "ImportMethods": _import_methods(),
+        "Stores": _list_of("stores", _store()),
+        "Usage": _usage(),
+    }
+
+
+def _image(document: Document) -> dict[str, Any]:
+    always = [
+        name
+        for name, field in document["properties"].items()
+        if name not in _SOMETIMES and field.get("is_base", True)
+    ]
+    return {**_shape(document), "required": always}
+
+
+def _shape(document: Document) -> dict[str, Any]:
+    """A document of `schemas` without what only the clients of that document understand."""
+    kept = {key: value for key, value in document.items() if key not in ("name", "links")}
+    return _bare({"type": "object", **kept})
+
+
+def _bare(schema: Document) -> dict[str, Any]:
+    properties = {
+        name: {key: value for key, value in field.items() if key != "is_base"}
+        for name, field in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
+
+
+def storable(schema: Any) -> Any:
+    """A schema whose texts hold what the database can keep, in names of properties too."""
+    if not isinstance(schema, Mapping):  # true, false, or a list of schemas by an operator
+        return schema
+    kinds = schema.get("type", ())
+    described = dict(schema)
+    if "string" in kinds and not {"enum", "pattern"} & set(schema):
+        described["pattern"] = _TEXT
+    if "items" in schema:
+        described["items"] = storable(schema["items"])
+    if "properties" in schema:
+        described["properties"] = {
+            name: storable(field) for name, field in schema["properties"].items()
+        }
+    if "additionalProperties" in schema:
+        described["additionalProperties"] = storable(schema["additionalProperties"])
+        described["propertyNames"] = {"pattern": _TEXT, "maxLength": 255}
+    return described
+
+
+def _record(**kinds: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(kinds),
+        "properties": {name: {"type": kind} for name, kind in kinds.items()},
+    }
+
+
+def _list_of(name: str, element: Document | dict[str, str], **kinds: str) -> dict[str, Any]:
+    record = _record(**{name: "array"}, **kinds)
+    record["properties"][name]["items"] = element
+    return record
+
+
+def _version() -> Document:
+    described = _record(id="string", status="string", links="array")
+    described["properties"]["status"]["enum"] = ["CURRENT", "SUPPORTED"]
+    described["properties"]["links"]["items"] = _record(rel="string", href="string")
+    return described
+
+
+def _patch() -> Document:
+    return {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["op", "path"],
+            "properties": {
+                "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+                "path": {"type": "string", "pattern": "^/"},
+                "value": {},
+            },
+        },
+    }
+
+
+def _old_patch() -> Document:
+    verbs = ("add", "replace", "remove")
+    return {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "oneOf": [{"required": [verb]} for verb in verbs],
+            "properties": {verb: {"type": "string", "pattern": "^/"} for verb in verbs}
+            | {"value": {}},
+        },
+    }
+
+
+def _import_methods() -> Document:
+    methods = _record(description="string", type="string", value="array")
+    methods["properties"]["value"]["items"] = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["import-methods"],
+        "properties": {"import-methods": methods},
+    }
+
+
+def _store() -> Document:
+    described = _record(id="string")
+    described["properties"] |= {
+        "description": {"type": "string"},
+        "default": {"type": "string"},
+        "read-only": {"type": "string"},
+        "type": {"type": "string"},
+        "weight": {"type": "integer"},
+        "properties": {"type": "object"},
+    }
+    return described
+
+
+def _usage() -> Document:
+    usage = {"type": "object", "additionalProperties": _record(limit="integer", usage="integer")}
+    return {"type": "object", "required": ["usage"], "properties": {"usage": usage}}
+
+
+def ref(name: str) -> dict[str, str]:
+    """A reference to the component of that name."""
+    return {"$ref": f"#/components/schemas/{name}"}
