@@ -8,9 +8,9 @@ object form is used because MariaDB cuts JSON_ARRAYAGG at `group_concat_max_len`
 
 from typing import Any
 
-from sqlalchemy import Table, Text, select
+from sqlalchemy import ScalarSelect, Table, Text, select, true
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import ColumnElement, ScalarSelect
+from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 _NAMES = {
@@ -34,10 +34,18 @@ def _compile(element: rows_as_json, compiler: Any, **kw: Any) -> str:
     return template.format(key=key, values=", ".join(values))
 
 
+def alive(table: Table) -> ColumnElement[bool]:
+    """Rows that are not deleted, in a form no engine answers from the index on `deleted`.
+
+    Nearly all rows are alive: who begins with that index reads the whole table.
+    """
+    return table.c.deleted.is_not(true())
+
+
 def children(table: Table, parent: ColumnElement[str], *columns: str) -> ScalarSelect[str]:
     """The living rows of `table` that belong to the image `parent`, as one JSON column."""
     return (
         select(rows_as_json(table.c.id, *(table.c[name] for name in columns)))
-        .where(table.c.image_id == parent, table.c.deleted == 0)
+        .where(table.c.image_id == parent, alive(table))
         .scalar_subquery()
     )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, exists, false, func, or_, select, true
 from sqlalchemy.sql import ColumnElement, Select
 
+from calotype.db.aggregates import alive
 from calotype.db.tables import image_members, image_properties, image_tags, images
 from calotype.model.filter import Condition, Filter, Order, Test, Viewer
 from calotype.model.image import Visibility
@@ -37,9 +38,8 @@ def page(
     statement: Select[Any], wanted: Filter, viewer: Viewer, after: Sequence[Any] | None
 ) -> Select[Any]:
     """`statement` (over images) narrowed to the page; `after` are the marker's sort values."""
-    column = images.c
     statement = statement.where(
-        column.deleted == false(), column.os_hidden == wanted.os_hidden, _visible(wanted, viewer)
+        alive(images), _hidden(wanted), _visible(wanted, viewer)
     )
     statement = statement.where(*(_condition(one) for one in wanted.conditions))
     statement = statement.where(*(_has_property(k, v) for k, v in wanted.properties.items()))
@@ -49,6 +49,11 @@ def page(
     keys = zip(sort_values(wanted.order), wanted.order, strict=True)
     statement = statement.order_by(*(k.desc() if o.descending else k.asc() for k, o in keys))
     return statement.limit(wanted.limit)
+
+
+def _hidden(wanted: Filter) -> ColumnElement[bool]:
+    hidden = images.c.os_hidden
+    return hidden == true() if wanted.os_hidden else hidden.is_not(true())
 
 
 def _sort_value(key: str) -> ColumnElement[Any]:
@@ -99,7 +104,7 @@ def _shared_with(viewer: Viewer, member_status: str | None) -> ColumnElement[boo
     membership = exists().where(
         member.image_id == images.c.id,
         member.member == viewer.project_id,
-        member.deleted == false(),
+        alive(image_members),
         *([member.status == member_status] if member_status else []),
     )
     return and_(images.c.visibility == Visibility.SHARED, membership)
@@ -108,13 +113,13 @@ def _shared_with(viewer: Viewer, member_status: str | None) -> ColumnElement[boo
 def _has_property(name: str, value: str) -> ColumnElement[bool]:
     row = image_properties.c
     return images.c.id.in_(
-        select(row.image_id).where(row.name == name, row.value == value, row.deleted == false())
+        select(row.image_id).where(row.name == name, row.value == value, alive(image_properties))
     )
 
 
 def _has_tag(tag: str) -> ColumnElement[bool]:
     row = image_tags.c
-    return images.c.id.in_(select(row.image_id).where(row.value == tag, row.deleted == false()))
+    return images.c.id.in_(select(row.image_id).where(row.value == tag, alive(image_tags)))
 
 
 def _beyond(order: Sequence[Order], after: Sequence[Any]) -> ColumnElement[bool]:

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, false, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
 from calotype.db import image_query
-from calotype.db.aggregates import children
+from calotype.db.aggregates import alive, children
 from calotype.db.engine import Database
 from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
 from calotype.model.filter import Filter, Viewer
@@ -38,11 +38,11 @@ _WHOLE = select(
     children(image_tags, images.c.id, "value").label("tags"),
     children(image_locations, images.c.id, "value", "meta_data", "status").label("locations"),
 )
-_ONE = _WHOLE.where(images.c.id == bindparam("image_id"), images.c.deleted == false())
+_ONE = _WHOLE.where(images.c.id == bindparam("image_id"), alive(images))
 _IS_MEMBER = select(image_members.c.id).where(
     image_members.c.image_id == bindparam("image_id"),
     image_members.c.member == bindparam("member"),
-    image_members.c.deleted == false(),
+    alive(image_members),
 )
 
 
@@ -101,11 +101,11 @@ class Images:
         """How many bytes a project stores: the size of each image times its copies."""
         copies = (
             select(func.count())
-            .where(image_locations.c.image_id == images.c.id, image_locations.c.deleted == false())
+            .where(image_locations.c.image_id == images.c.id, alive(image_locations))
             .scalar_subquery()
         )
         total = select(func.coalesce(func.sum(images.c.size * copies), 0)).where(
-            images.c.owner == project_id, images.c.deleted == false(), images.c.status != "killed"
+            images.c.owner == project_id, alive(images), images.c.status != "killed"
         )
         with self._db.reading() as connection:
             return int(connection.execute(total).scalar_one())
@@ -119,7 +119,7 @@ class Images:
 
     def in_status(self, status: Status) -> list[str]:
         """The ids of all living images in a status."""
-        wanted = select(images.c.id).where(images.c.status == status, images.c.deleted == false())
+        wanted = select(images.c.id).where(images.c.status == status, alive(images))
         with self._db.reading() as connection:
             return list(connection.execute(wanted).scalars())
 
@@ -128,7 +128,7 @@ class Images:
     ) -> Sequence[Any]:
         statement = select(
             images.c.visibility, images.c.owner, *image_query.sort_values(wanted.order)
-        ).where(images.c.id == wanted.marker, images.c.deleted == false())
+        ).where(images.c.id == wanted.marker, alive(images))
         row = connection.execute(statement).first()
         if row is None or not _may_see(connection, str(wanted.marker), row[0], row[1], viewer):
             raise errors.Invalid(f"marker: no image with the id {wanted.marker!r}")
@@ -204,7 +204,7 @@ def _write(connection: Connection, old: Image, new: Image) -> Image:
 def compare_and_set(connection: Connection, old: Image, **values: Any) -> None:
     """Update an image's row if it still has its status. Raises ImageNotFound, ChangedMeanwhile."""
     statement = update(images).where(
-        images.c.id == old.id, images.c.deleted == false(), images.c.status == old.status
+        images.c.id == old.id, alive(images), images.c.status == old.status
     )
     if connection.execute(statement.values(**values)).rowcount != 1:
         if _read(connection, old.id).status == old.status:  # raises ImageNotFound when it is gone
@@ -214,7 +214,7 @@ def compare_and_set(connection: Connection, old: Image, **values: Any) -> None:
 
 def living(table: Any, image_id: str) -> Any:
     """An update of what living rows a table has of an image."""
-    return update(table).where(table.c.image_id == image_id, table.c.deleted == false())
+    return update(table).where(table.c.image_id == image_id, alive(table))
 
 
 def _write_properties(

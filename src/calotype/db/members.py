@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from calotype import errors
+from calotype.db.aggregates import alive
 from calotype.db.engine import Database
 from calotype.db.images import now
 from calotype.db.tables import image_members
 from calotype.model.member import Acceptance, Member
 
 _ROW = image_members.c
+_LIVING = alive(image_members)
 _MEMBER = select(_ROW.image_id, _ROW.member, _ROW.status, _ROW.created_at, _ROW.updated_at)
 
 
@@ -22,7 +24,7 @@ class Members:
 
     def of(self, image_id: str) -> list[Member]:
         """All members of an image, oldest first."""
-        wanted = _MEMBER.where(_ROW.image_id == image_id, _ROW.deleted == false())
+        wanted = _MEMBER.where(_ROW.image_id == image_id, _LIVING)
         with self._db.reading() as connection:
             return [_member(row) for row in connection.execute(wanted.order_by(_ROW.id))]
 
@@ -71,7 +73,7 @@ class Members:
 
     def _change(self, image_id: str, member_id: str, **values: Any) -> Member:
         living = (
-            (_ROW.image_id == image_id) & (_ROW.member == member_id) & (_ROW.deleted == false())
+            (_ROW.image_id == image_id) & (_ROW.member == member_id) & (_LIVING)
         )
         with self._db.writing() as connection:
             member = _read(connection, image_id, member_id)
@@ -81,7 +83,7 @@ class Members:
 
 def _read(connection: Connection, image_id: str, member_id: str) -> Member:
     wanted: Select[Any] = _MEMBER.where(
-        _ROW.image_id == image_id, _ROW.member == member_id, _ROW.deleted == false()
+        _ROW.image_id == image_id, _ROW.member == member_id, _LIVING
     )
     row = connection.execute(wanted).first()
     if row is None:

@@ -1,10 +1,9 @@
 """What a list of images is asked for: conditions, order and page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TypeAlias
 
 from calotype.model.image import Visibility
@@ -61,7 +60,7 @@ class Filter:
     """A page of the image list: which images, in which order, from where, how many."""
 
     conditions: tuple[Condition, ...] = ()
-    properties: Mapping[str, str] = MappingProxyType({})
+    properties: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     visibility: Visibility | None = None
     all_visibilities: bool = False
