@@ -234,6 +234,7 @@ def test_a_tag_has_at_most_255_characters_that_can_be_kept(bodies: Bodies) -> No
     [
         ({"member": "p1", "other": {}, "\0": "\U0001f600"}, "p1"),
         ({"member": 5}, "5"),
+        ({"member": 5.0}, "5"),
         ({"member": "x" * 255}, "x" * 255),
     ],
 )

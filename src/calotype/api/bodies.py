@@ -171,8 +171,8 @@ class Bodies:
         if name != "id" and refuse_reason(name):
             return value  # refused later, and by its name: its value does not matter
         check_text(value, field)
-        if name in self._whole and isinstance(value, float) and value.is_integer():
-            value = int(value)  # 1.0 is a whole number to JSON, and to Glance
+        if name in self._whole:
+            value = _whole(value)
         known = self._fields.get(name)
         if known is not None and name not in self._declared:
             known.check(value, field)
@@ -220,6 +220,11 @@ class Bodies:
         return self._location.check(body)
 
 
+def _whole(value: Any) -> Any:
+    """The value, but 1.0 as 1: that is a whole number to JSON, and to Glance."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _stored_text(value: object, field: str) -> str | None:
     """What is stored for a custom property; one that is declared need not be a text already."""
     text = value if value is None or isinstance(value, str) else json.dumps(value)
@@ -245,9 +250,11 @@ class _Form:
         self._validator = Validator(schema)
 
     def check(self, body: object) -> dict[str, Any]:
-        """The body, if it is as the schema says."""
+        """The body, if it is as the schema says, with whole numbers as such."""
         fields = _object(body)
         for name in self._names:
-            check_text(fields.get(name), name)
+            if name in fields:
+                check_text(fields[name], name)
+                fields[name] = _whole(fields[name])
         self._validator.check(fields, "")
         return fields

@@ -9,6 +9,9 @@ from calotype.api.schemas import Document
 #: The texts that can be stored; see `validator.check_text`.
 _TEXT = r"^[\u0001-\ud7ff\ue000-\uffff]*$"
 
+#: A pointer (RFC 6901) to one field of an image.
+_POINTER = {"type": "string", "pattern": "^/([^/~]|~[01])*$"}
+
 #: The fields of an image that not every site shows.
 _SOMETIMES = frozenset({"direct_url", "locations", "stores"})
 
@@ -118,9 +121,10 @@ def _patch() -> Document:
             "required": ["op", "path"],
             "properties": {
                 "op": {"type": "string", "enum": ["add", "replace", "remove"]},
-                "path": {"type": "string", "pattern": "^/"},
+                "path": _POINTER,
                 "value": {},
             },
+            "anyOf": [{"properties": {"op": {"const": "remove"}}}, {"required": ["value"]}],
         },
     }
 
@@ -131,9 +135,9 @@ def _old_patch() -> Document:
         "type": "array",
         "items": {
             "type": "object",
+            "properties": {**dict.fromkeys(verbs, _POINTER), "value": {}},
             "oneOf": [{"required": [verb]} for verb in verbs],
-            "properties": {verb: {"type": "string", "pattern": "^/"} for verb in verbs}
-            | {"value": {}},
+            "anyOf": [{"required": ["remove"]}, {"required": ["value"]}],
         },
     }
 
