@@ -103,12 +103,10 @@ class FilesystemStore:
     def open(self, location: Location) -> BinaryIO:
         path = self._path(location)
         with _reaching(path):
-            # Not blocking: somebody may have put a pipe there.
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        # Without a buffer, so that the position of the file is that of its descriptor.
-        file = io.FileIO(fd, "rb")
+            # Without a buffer, so that the position of the file is that of its descriptor.
+            file = io.FileIO(path, "rb", opener=_open_file)
         try:
-            _regular(os.fstat(fd))
+            _regular(os.fstat(file.fileno()))
         except BaseException:
             file.close()
             raise
@@ -232,6 +230,11 @@ def _ours(folder: str, name: str) -> Location | None:
     return None
 
 
+def _open_file(path: str, flags: int) -> int:
+    # Not blocking: somebody may have put a pipe there.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 def _regular(found: os.stat_result) -> os.stat_result:
     if not stat.S_ISREG(found.st_mode):
         raise errors.DataNotFound("What the store has at this location is no file")
@@ -244,7 +247,7 @@ def _reaching(path: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ELOOP):
+            if error.errno not in (errno.ENOENT, errno.EISDIR, errno.ELOOP):
                 raise
             # A symbolic link is no image either: it could lead to any file of this machine.
             raise errors.DataNotFound() from error

@@ -1,0 +1,23 @@
+"""Fixtures for the stores."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def small_folder(tmp_path: Path, missing_server: Callable[[str, str], None]) -> Iterator[Path]:
+    """A folder on a file system of its own with 8 MiB, which can really become full."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "calotype-test", str(folder)]
+    if os.geteuid() != 0:
+        missing_server("full file systems", "only root may mount a small one")
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        missing_server("full file systems", f"mount: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
