@@ -5,6 +5,7 @@ It removes what a client may have sent in the place of an identity, asks the con
 authentication, and puts the Caller into the environment as "calotype.caller".
 """
 
+import logging
 from collections.abc import Collection, Iterable
 from typing import Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -16,6 +17,8 @@ from calotype import errors
 from calotype.api import failures, request_id, web
 from calotype.caller import Caller
 from calotype.policy.enforcer import Policy
+
+LOG = logging.getLogger(__name__)
 
 #: Paths that everybody may read.
 OPEN_PATHS = frozenset({"", "/", "/versions", "/healthcheck", "/v2/openapi.json"})
@@ -146,6 +149,7 @@ class Guard:
         except errors.Denied as error:
             return _refuse(environ, start, 403, error)
         except Unavailable as error:
+            LOG.warning("Callers cannot be identified: %s", error.__cause__ or error)
             return _refuse(environ, start, 503, error)
         return self._application(environ, start)
 

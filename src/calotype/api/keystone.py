@@ -10,6 +10,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from keystoneauth1 import exceptions as auth_exceptions
+from keystoneauth1 import loading
 from keystonemiddleware import auth_token
 from keystonemiddleware import exceptions as middleware_exceptions
 from oslo_config.cfg import ConfigOpts
@@ -115,16 +116,25 @@ def _tokens(conf: ConfigOpts) -> Tokens:
     # A token that is not valid is for us to refuse, whatever the file says: the sample pipeline
     # of the original sets the same.
     options = {"oslo_config_config": conf, "delay_auth_decision": True}
+    section = _auth_section(conf)
     try:
         tokens = Tokens(_examined, options)
     except (auth_exceptions.ClientException, middleware_exceptions.ConfigurationError) as error:
         raise errors.BadSettings(f"[{_GROUP}] is not usable: {error}") from error
-    section = conf[_GROUP].auth_section or _GROUP
     if not conf[section].auth_type:
         raise errors.BadSettings(
             f"[{section}] auth_type: must be set, e.g. password, so that tokens can be validated"
         )
     return tokens
+
+
+def _auth_section(conf: ConfigOpts) -> str:
+    """The group with the options of our own access to Keystone, known to `conf` from here on."""
+    for group, known in auth_token.list_opts():
+        conf.register_opts(known, group=group)
+    section = str(conf[_GROUP].auth_section or _GROUP)
+    conf.register_opts(loading.get_auth_common_conf_options(), group=section)
+    return section
 
 
 def _examined(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
