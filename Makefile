@@ -5,7 +5,7 @@ VENV := .venv
 PEERS := .peers
 BENCH := .bench
 BIN := $(VENV)/bin
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 

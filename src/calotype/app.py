@@ -36,7 +36,8 @@ from calotype.services.info import Info
 from calotype.services.members import Members
 from calotype.settings.tree import Backend, Settings
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.filesystem import FilesystemSettings, FilesystemStore
+from calotype.stores.filesystem import FilesystemStore
+from calotype.stores.filesystem_settings import FilesystemSettings
 from calotype.stores.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def make_stores(settings: Settings) -> Catalog:
 
 def _usable(backend: Backend) -> bool:
     if backend.type not in STORES:
-        LOG.warning("Store %s: the type %s has no driver yet", backend.id, backend.type)
+        LOG.info("Store %s: the type %s has no driver yet", backend.id, backend.type)
     return backend.type in STORES
 
 
@@ -171,11 +172,11 @@ def _wrap(application: Any, settings: Settings, policy: Policy) -> Application:
     # Negotiation stands before identity: who looks for versions needs no token.
     route = partial(versions.route, caching=caching, multi_store=multi)
     negotiated: Application = Negotiation(guarded, route)
-    if settings.conf.oslo_middleware.enable_proxy_headers_parsing:
+    if settings.front.proxy_headers:
         from oslo_middleware.http_proxy_to_wsgi import HTTPProxyToWSGI
 
         negotiated = HTTPProxyToWSGI(negotiated, settings.conf)
-    if settings.conf.cors.allowed_origin:  # outermost: a preflight has no token
+    if settings.front.cors:  # outermost: a preflight has no token
         from oslo_middleware.cors import CORS
 
         negotiated = CORS(negotiated, settings.conf)
@@ -230,7 +231,7 @@ def _discovery(parts: Parts, policy: Policy, documents: dict[str, dict[str, Any]
         versions=partial(
             versions.document, caching=settings.caching, multi_store=settings.stores.multi
         ),
-        openapi=cache(lambda: openapi.build(documents)),
+        openapi=cache(lambda: openapi.build(documents, settings.auth.strategy)),
         public_endpoint=settings.service.public_endpoint,
-        disabled_by_files=settings.healthcheck_files,
+        disabled_by_files=settings.front.healthcheck_files,
     )

@@ -1,10 +1,19 @@
 """Logging as the operator configured it, by oslo.log, the library Glance uses."""
 
+from oslo_log import _options
 from oslo_log import log as oslo_log
 
 from calotype.settings.tree import Settings
 
 
 def setup(settings: Settings) -> None:
-    """Start logging. What the files say about levels, formats and targets holds."""
-    oslo_log.setup(settings.conf, "calotype")
+    """Start logging. What the files say about levels, formats and targets holds.
+
+    Without a target everything goes to stderr: a service that says nothing helps nobody.
+    """
+    conf = settings.conf
+    for group, options in _options.list_opts():
+        conf.register_opts(options, group=group)
+    if not (conf.log_file or conf.log_dir or conf.use_syslog or conf.use_journal):
+        conf.set_default("use_stderr", True)
+    oslo_log.setup(conf, "calotype")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import calotype
 from calotype import errors
@@ -53,7 +54,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
 
 def add_config_options(to: argparse.ArgumentParser, *, again: bool = False) -> None:
     """`--config-file` and `--config-dir`, before or after the verb."""
-    default = argparse.SUPPRESS if again else []
+    default: Any = argparse.SUPPRESS if again else []
     to.add_argument(
         "--config-file", metavar="FILE", action="append", default=default,
         help="read this file; may be repeated, later ones win "

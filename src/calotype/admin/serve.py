@@ -246,6 +246,7 @@ class Server(BaseApplication):
             "accesslog": listen.access_log,
             "logger_class": ServerLog,
             "proc_name": "calotype",
+            "control_socket_disable": True,
             **self._hooks(),
         }
         for name, value in values.items():

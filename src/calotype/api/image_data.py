@@ -1,7 +1,7 @@
 """The data of an image over HTTP: /v2/images/{id}/file."""
 
+import io
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import falcon
 
@@ -77,7 +77,7 @@ class ImageDataApi:
             resp.status = 204
             resp.content_length = None
             return
-        if hasattr(data, "seek"):
+        if isinstance(data, io.IOBase):
             data.seek(window.offset)
             if _ends_early(image, window) and not _honours_length(req):
                 data = streams.blocks(_Limited(data, window.length))
@@ -88,11 +88,11 @@ class ImageDataApi:
 class _Limited:
     """At most `left` bytes of a file, for servers that would send it to its end."""
 
-    file: BinaryIO
+    file: io.IOBase
     left: int
 
     def read(self, size: int, /) -> bytes:
-        block = self.file.read(min(size, self.left))
+        block: bytes = self.file.read(min(size, self.left))
         self.left -= len(block)
         return block
 

@@ -117,6 +117,19 @@ class Images:
         with self._db.reading() as connection:
             return set(connection.execute(wanted).scalars())
 
+    def located(self, image_ids: Sequence[str]) -> dict[str, set[str]]:
+        """The location urls of each of these images, deleted ones too; unknown ids are missing."""
+        wanted = (
+            select(images.c.id, image_locations.c.value)
+            .outerjoin(image_locations, image_locations.c.image_id == images.c.id)
+            .where(images.c.id.in_(image_ids))
+        )
+        found: dict[str, set[str]] = {}
+        with self._db.reading() as connection:
+            for image_id, url in connection.execute(wanted):
+                found.setdefault(image_id, set()).update([url] if url else [])
+        return found
+
     def in_status(self, status: Status) -> list[str]:
         """The ids of all living images in a status."""
         wanted = select(images.c.id).where(images.c.status == status, alive(images))

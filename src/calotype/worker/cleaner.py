@@ -102,10 +102,15 @@ class Cleaner:
         living = self._leases.living("image:") if saving else set()
         return [image_id for image_id in saving if f"image:{image_id}" not in living]
 
+    def _busy(self, image_ids: Sequence[str]) -> set[str]:
+        living = self._leases.living("image:")
+        return {image_id for image_id in image_ids if f"image:{image_id}" in living}
+
     def _sweep(self) -> sweeper.Swept:
         return sweeper.sweep(
             [(entry.id, entry.store) for entry in self._stores.entries()],
             known=self._images.named,
-            busy=lambda keys: {k for k in keys if f"image:{k}" in self._leases.living("image:")},
+            busy=self._busy,
+            located=self._images.located,
             older_than=time.time() - self._grace,
         )
