@@ -53,8 +53,7 @@ class ImagesApi:
         except errors.UnsupportedMedia:
             resp.set_header("Accept-Patch", patch.ACCEPTED)
             raise
-        changes = patch.parse(web.json_body(req), media)
-        self.bodies.check_changes(changes)
+        changes = self.bodies.check_changes(patch.parse(web.json_body(req), media))
         image = self.images.update(web.caller(req), image_id, changes)
         web.put_json(resp, render.image(image, self.shown))
 

@@ -22,7 +22,12 @@ class Negotiation:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = self._route(environ["PATH_INFO"], environ.get("HTTP_ACCEPT"))
         if path is None:
-            environ = {**environ, "PATH_INFO": "/", "REQUEST_METHOD": "GET"}
+            head = environ["REQUEST_METHOD"] == "HEAD"
+            environ = {
+                **environ,
+                "PATH_INFO": "/",
+                "REQUEST_METHOD": "HEAD" if head else "GET",
+            }
         elif path != environ["PATH_INFO"]:
             environ = {**environ, "PATH_INFO": path}
         return self._application(environ, start_response)

@@ -28,7 +28,7 @@ class Handlers:
 def table(on: Handlers) -> dict[str, dict[str, Handler]]:
     """Every path of the API with its methods."""
     return {
-        "/": {"GET": on.discovery.show_root},
+        "/": {"GET": on.discovery.show_root, "HEAD": on.discovery.show_root},
         "/versions": {"GET": on.discovery.show_versions},
         "/healthcheck": {
             "GET": on.discovery.check_health,
