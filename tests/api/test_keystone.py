@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oslo_context.context import get_current
 
 from calotype import errors
 from tests.api.asking import Site
@@ -64,6 +65,19 @@ def test_a_token_makes_a_caller(site: Site) -> None:
     assert (found.user_domain_id, found.project_domain_id) == ("default", "default")
     assert (found.domain_id, found.system_scope) == (None, None)
     assert found.service_roles == frozenset()
+
+
+def test_the_lines_of_the_log_name_the_caller(site: Site) -> None:
+    site.ask(X_Auth_Token="alice", X_OpenStack_Request_ID="req-7")
+    logged = get_current()
+    assert logged is not None
+    values = logged.get_logging_values()
+    assert values["request_id"] == "req-7"
+    assert values["user_identity"].split() == ["alice", "p1", "-", "default", "default"]
+    site.ask(X_Auth_Token="nobody", X_OpenStack_Request_ID="req-8")
+    logged = get_current()
+    assert logged is not None
+    assert (logged.request_id, logged.user_id) == ("req-8", None)
 
 
 def test_the_policy_says_who_is_an_admin(site: Site) -> None:

@@ -12,6 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import falcon
 from oslo_config.cfg import ConfigOpts
+from oslo_context.context import RequestContext
 
 from calotype import errors
 from calotype.api import failures, request_id, web
@@ -142,8 +143,9 @@ class Guard:
             return _refuse(environ, request_id.named(start_response, request_id.new()), 431, error)
         start = request_id.named(start_response, id_)
         environ["calotype.request_id"] = id_
+        logged = RequestContext(request_id=id_)
         try:
-            environ["calotype.caller"] = self._caller(environ, id_)
+            caller = self._caller(environ, id_)
         except errors.Unauthenticated as error:
             return _refuse(environ, start, 401, error, self._strategy.challenge)
         except errors.Denied as error:
@@ -151,6 +153,8 @@ class Guard:
         except Unavailable as error:
             LOG.warning("Callers cannot be identified: %s", error.__cause__ or error)
             return _refuse(environ, start, 503, error)
+        environ["calotype.caller"] = caller
+        _log_as(logged, caller)
         return self._application(environ, start)
 
     def _caller(self, environ: WSGIEnvironment, id_: str) -> Caller:
@@ -180,6 +184,16 @@ def forget_identity(environ: WSGIEnvironment) -> None:
     claims = [key for key in environ if key.startswith(_IDENTITY) and key not in _TOKENS]
     for key in claims:
         del environ[key]
+
+
+def _log_as(context: RequestContext, caller: Caller) -> None:
+    """Have this thread's lines in the log name the caller: oslo.log reads the thread's context."""
+    context.user_id = caller.user_id
+    context.project_id = caller.project_id
+    context.domain_id = caller.domain_id
+    context.user_domain_id = caller.user_domain_id
+    context.project_domain_id = caller.project_domain_id
+    context.system_scope = caller.system_scope
 
 
 def _refuse(
