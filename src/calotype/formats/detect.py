@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-#: The first bytes are shown to the inspectors in one piece: some judge a header by the first piece
-#: they get, and the sender of the data must not be able to choose where that ends.
-HEAD = 1 << 20
+#: The inspectors see the data in pieces of just this size, however it comes: some judge by how much
+#: of a header is in a piece, and the sender of the data must not be able to choose that.
+PIECE = 1 << 20
 #: Boot images may begin with what looks like a partition table, and is none.
 BOOT_FORMATS = frozenset({"aki", "ari"})
 #: Formats without a size in their header: their inspectors count the bytes they were shown.
@@ -35,7 +35,6 @@ class FormatWatcher:
 
     `require_match` false lets data of another format through, with one warning in the log.
     `nonfatal_gpt_checks` names failures of partition tables that are no reason to refuse.
-    `early` refuses as soon as all is known, mostly within the first MiB, and not at the end.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class FormatWatcher:
         *,
         require_match: bool = True,
         nonfatal_gpt_checks: Collection[str] = (),
-        early: bool = False,
     ) -> None:
         self.detected: str | None = None
         self.virtual_size: int | None = None
@@ -54,10 +52,9 @@ class FormatWatcher:
         self._nonfatal = frozenset(nonfatal_gpt_checks)
         if disk_format in BOOT_FORMATS:
             self._nonfatal |= {"mbr"}
-        self._early = early
         self._probes = _probes() if container_format == "bare" else []
         self._open = list(self._probes)
-        self._head: list[bytes] | None = []
+        self._waiting = bytearray()
         self._size = 0
 
     def see(self, block: bytes) -> None:
@@ -65,21 +62,20 @@ class FormatWatcher:
         self._size += len(block)
         if not self._open:
             return
-        if self._head is not None:
-            self._head.append(block)
-            if self._size < HEAD:
-                return
-            block, self._head = b"".join(self._head), None
-        self._show(block)
-        if self._early and not self._open:
-            self._judge()
+        if len(block) == PIECE and not self._waiting:
+            self._show(block)
+            return
+        self._waiting += block
+        while len(self._waiting) >= PIECE:
+            self._show(bytes(self._waiting[:PIECE]))
+            del self._waiting[:PIECE]
 
     def finish(self) -> None:
         """The data is complete. Raises UnsupportedMedia when it is to be refused."""
         if not self._probes:
             return
-        if self._open and self._head is not None:
-            self._show(b"".join(self._head))
+        if self._waiting:
+            self._show(bytes(self._waiting))
         for probe in self._open:
             probe.end()
         self._judge()
