@@ -75,7 +75,7 @@ class Images:
         with self._db.reading() as connection:
             after = self._marker_values(connection, wanted, viewer) if wanted.marker else None
             statement = image_query.page(_WHOLE, wanted, viewer, after)
-            return [_image(row) for row in connection.execute(statement).tuples()]
+            return [_image(row) for row in connection.execute(statement)]
 
     def add(self, image: Image) -> None:
         """Save a new image. Raises Duplicate when the id is taken, also by a deleted image."""
@@ -162,7 +162,7 @@ def _may_see(
 
 
 def _read(connection: Connection, image_id: str) -> Image:
-    row = connection.execute(_ONE, {"image_id": image_id}).tuples().first()
+    row = connection.execute(_ONE, {"image_id": image_id}).first()
     if row is None:
         raise errors.ImageNotFound(
             f"There is no image with the id {image_id}, or you may not see it"
