@@ -8,7 +8,8 @@ import pytest
 
 from calotype.db import schema, tables
 from calotype.db.engine import Database, connect
-from tests.servers import DatabaseServer, MariaDB, Missing, PostgreSQL
+from tests.database_servers import DatabaseServer, MariaDB, PostgreSQL
+from tests.servers import Missing
 
 #: Set to 1 where every server must be there, as in the project's own runs.
 REQUIRE = "CALOTYPE_REQUIRE_SERVERS"

@@ -79,13 +79,13 @@ def test_a_program_that_is_not_there_is_missing():
 @pytest.mark.parametrize("required", ["0", "1"])
 def test_missing_servers_are_named_last_and_loudly(tmp_path, required):
     (tmp_path / "bare_machine.py").write_text(
-        "import tests.servers\n"
+        "import tests.database_servers as servers\n"
         "def program(name, *folders, brought_by):\n"
-        "    raise tests.servers.Missing(f'{name} is not installed: {brought_by}')\n"
-        "tests.servers.program = program\n"
+        "    raise servers.Missing(f'{name} is not installed: {brought_by}')\n"
+        "servers.program = program\n"
     )
     environment = dict(os.environ, CALOTYPE_REQUIRE_SERVERS=required)
-    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(ROOT)])
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
     tests = ["tests/db/test_migrations.py", "-k", "second_sync"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "bare_machine", "-p", "no:cacheprovider", *tests],

@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
@@ -29,52 +29,6 @@ def holders(database: Database) -> dict[str, str]:
     with database.reading() as connection:
         rows = connection.execute(select(LEASES.c.name, LEASES.c.holder))
         return {row.name: row.holder for row in rows}
-
-
-# -- addresses ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("written", "used"),
-    [
-        ("mysql://u:p@db/glance", "mysql+pymysql://u:***@db/glance?charset=utf8mb4"),
-        ("mysql+pymysql://u@db/g?charset=utf8", "mysql+pymysql://u@db/g?charset=utf8mb4"),
-        ("mysql+mysqldb://u@db:1/g", "mysql+pymysql://u@db:1/g?charset=utf8mb4"),
-        ("mariadb+pymysql://u@db/g", "mysql+pymysql://u@db/g?charset=utf8mb4"),
-        ("postgresql://u@db/g", "postgresql+psycopg://u@db/g"),
-        (
-            "postgresql+psycopg2://u@db/g?sslmode=require",
-            "postgresql+psycopg://u@db/g?sslmode=require",
-        ),
-        ("sqlite:////var/lib/glance/glance.sqlite", "sqlite:////var/lib/glance/glance.sqlite"),
-        ("sqlite://", "sqlite://"),
-    ],
-)
-def test_addresses_of_glance_are_understood(written, used):
-    assert str(connect(written)) == used
-
-
-def test_connection_parameters_are_appended():
-    database = connect("mysql://db/g", Tuning(connection_parameters="read_timeout=5&a=b"))
-
-    assert str(database) == "mysql+pymysql://db/g?a=b&charset=utf8mb4&read_timeout=5"
-
-
-@pytest.mark.parametrize("address", ["", "hello", "mysql:/u:secret@db/g", "oracle://u:secret@db/g"])
-def test_an_unusable_address_is_refused_without_showing_its_secret(address):
-    with pytest.raises(errors.BadSettings, match=r"\[database\] connection") as refused:
-        connect(address)
-
-    assert "secret" not in refused.value.message
-
-
-def test_options_are_taken_by_name():
-    class Options:
-        max_pool_size = 7
-        mysql_sql_mode = None
-        connection = "sqlite://"
-
-    assert Tuning.from_options(Options()) == Tuning(max_pool_size=7, mysql_sql_mode=None)
 
 
 # -- reading and writing ---------------------------------------------------------------------------
@@ -267,87 +221,16 @@ def test_sqlite_waits_for_another_writer(tmp_path):
     holder.start()
     entered.wait(5)
     with database.writing() as connection:
+        names = list(connection.scalars(select(LEASES.c.name)))  # not of before the other's end
         add(connection, "second")
     holder.join()
 
+    assert names == ["first"]
     assert sorted(holders(database)) == ["first", "second"]
     database.close()
 
 
-def test_sqlite_survives_a_power_failure_unless_told_otherwise(tmp_path):
-    def pragmas(**options):
-        database = connect(f"sqlite:///{tmp_path}/x.db", Tuning(**options))
-        with database.reading() as connection:
-            names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-            found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
-        database.close()
-        return found
-
-    assert pragmas() == ["wal", 2, 1, 30000]
-    assert pragmas(sqlite_synchronous=False) == ["wal", 0, 1, 30000]
-
-
-# -- values that do not fit ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"name": "lone surrogate \ud800"},
-        {"size": 2**63},
-        {"name": "x" * 70_000},
-        {"name": "nul \0"},
-        {"name": "four bytes \N{CAMERA WITH FLASH}"},
-        {"min_disk": 2**31},
-    ],
-    ids=["surrogate", "bigint", "long", "nul", "emoji", "int"],
-)
-def test_a_value_that_does_not_fit_is_the_callers_mistake_or_is_kept(database, values):
-    """Which of them fit depends on the engine; none may look like a fault of the server."""
-    row = {"id": "i", "status": "queued", "min_disk": 0, "min_ram": 0, "created_at": WHEN}
-    image = tables.images
-    column, value = next(iter(values.items()))
-    try:
-        with database.writing() as connection:
-            connection.execute(insert(image).values(**(row | values), deleted=False))
-        with database.reading() as connection:
-            assert connection.scalar(select(image.c[column])) == value
-    except errors.Invalid:
-        assert database.dialect != "sqlite" or column == "size" or "\ud800" in str(value)
-
-    try:
-        with database.reading() as connection:
-            connection.execute(select(image.c.id).where(image.c[column].in_([value, value]))).all()
-            connection.execute(select(image.c.id).where(image.c[column] > value)).all()
-    except errors.Invalid:
-        assert database.dialect != "sqlite" or column == "size" or "\ud800" in str(value)
-
-
-def test_a_mariadb_text_of_any_language_is_kept_or_refused_for_what_it_is(database):
-    with database.writing() as connection:
-        add(connection, "ökonomie \u65e5\u672c \N{CAMERA WITH FLASH}")
-        connection.execute(insert(NODES).values(node_reference_url="http://\u65e5\u672c"))
-
-    assert list(holders(database)) == ["ökonomie \u65e5\u672c \N{CAMERA WITH FLASH}"]
-
-
 # -- the server goes away --------------------------------------------------------------------------
-
-
-@OVER_A_NETWORK
-def test_connections_that_the_server_ended_are_replaced_unnoticed(wire):
-    relay, database = wire
-    with database.writing() as connection:
-        add(connection, "a")
-
-    relay.cut()
-    time.sleep(0.05)
-
-    assert list(holders(database)) == ["a"]
-    relay.cut()
-    time.sleep(0.05)
-    with database.writing() as connection:
-        add(connection, "b")
 
 
 @OVER_A_NETWORK
@@ -359,18 +242,6 @@ def test_a_connection_that_breaks_while_in_use_is_reported_and_replaced(wire):
         add(connection, "b")
 
     assert holders(database) == {}
-
-
-@OVER_A_NETWORK
-def test_long_idle_connections_are_asked_first(wire, monkeypatch):
-    relay, database = wire
-    holders(database)
-    before = relay.round_trips
-    monkeypatch.setattr("calotype.db.dialects.IDLE", 0)
-
-    holders(database)
-
-    assert relay.round_trips - before == 2
 
 
 @pytest.mark.parametrize(
@@ -410,11 +281,25 @@ def test_an_exhausted_pool_is_reported(database):
 # -- processes ---------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+SESSION = {
+    "sqlite": "SELECT 'none'",
+    "mysql": "SELECT CONNECTION_ID()",
+    "postgresql": "SELECT pg_backend_pid()",
+}
+
+
+def session(database):
+    """The server's name for the connection that comes next out of the pool."""
+    with database.reading() as connection:
+        return str(connection.exec_driver_sql(SESSION[database.dialect]).scalar())
+
+
+@FORKS
 def test_a_forked_child_leaves_the_parents_connections_alone(database):
     with database.writing() as connection:
-        add(connection, "parent")
-    holders(database)
+        add(connection, "parent", session(database))
+    before = session(database)
 
     child = os.fork()
     if child == 0:
@@ -422,16 +307,17 @@ def test_a_forked_child_leaves_the_parents_connections_alone(database):
         try:
             database.after_fork()
             with database.writing() as connection:
-                add(connection, "child")
+                add(connection, "child", session(database))
             database.close()
             status = 0
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
 
-    with database.writing() as connection:
-        add(connection, "parent again")
-    assert sorted(holders(database)) == ["child", "parent", "parent again"]
+    assert session(database) == before
+    found = holders(database)
+    assert sorted(found) == ["child", "parent"]
+    assert database.dialect == "sqlite" or found["child"] not in (before, found["parent"])
 
 
 def test_a_closed_database_opens_again(database):
@@ -476,16 +362,3 @@ def in_threads(work, number):
     for thread in threads:
         thread.join()
     assert failures == []
-
-
-@pytest.mark.parametrize("engine_name", ["mariadb"], indirect=True)
-def test_the_servers_session_is_set_up(database):
-    lax = connect(database.address, Tuning(mysql_sql_mode=None, mysql_wsrep_sync_wait=0))
-
-    def mode(which):
-        with which.reading() as connection:
-            return connection.scalar(text("SELECT @@SESSION.sql_mode"))
-
-    assert "TRADITIONAL" in mode(database)
-    assert "TRADITIONAL" not in mode(lax)
-    lax.close()
