@@ -75,9 +75,9 @@ def sweep(
     each asked with at most BATCH values:
     `known`: which of these URLs a location of any image names, also when its data is yet to go.
     `busy`: for which of these image ids data is being written now.
-    `located`: the URLs of the locations of each of these image ids that has a row, be it that of a
-    deleted image; an id it has never heard of is missing. Without it rules 3 and 4 cannot be kept,
-    and only data that was never completed is removed.
+    `located`: for each of these image ids that has a row, be it that of a deleted image, the URLs
+    that its locations name as `known` means it; ids it has never heard of are missing. Without it
+    rules 3 and 4 cannot be kept, and only data that was never completed is removed.
 
     What fails is counted and left for the next pass.
     """
