@@ -34,7 +34,7 @@ bench: $(VENV)/.dev $(PEERS)/.ready $(BENCH)/.ready ## measure beside real Glanc
 	@$(BIN)/python -m tools.bench
 
 docs: $(VENV)/.dev ## make the generated pages of docs/ again
-	@$(BIN)/python tools/generate_docs.py
+	@$(BIN)/python -m tools.generate_docs
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt

@@ -20,6 +20,7 @@ from calotype.api.image_data import ImageDataApi, Patience
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Negotiation
+from calotype.db import schema
 from calotype.db.deletes import Deletes
 from calotype.db.engine import Database, Tuning, connect
 from calotype.db.images import Images as ImageRows
@@ -73,6 +74,22 @@ def assemble(settings: Settings) -> Parts:
         leases=Leases(database, settings.service.calotype_task_lease),
         stores=make_stores(settings),
     )
+
+
+def prepare(parts: Parts, *, create: bool = False) -> None:
+    """Make sure that the tables are there and say how the stores are. Raises BadSettings."""
+    for line in parts.settings.warnings:
+        LOG.warning(line)
+    parts.database.await_server()
+    if create:
+        schema.sync(parts.database)
+    schema.require_current(parts.database)
+    for entry in parts.stores.entries():
+        try:
+            entry.store.check()
+        except errors.StoreError as error:
+            LOG.error("Store %s is not usable: %s", entry.id, error)
+    parts.database.close()
 
 
 def open_database(settings: Settings) -> Database:

@@ -3,7 +3,9 @@
 The settings come from where Glance's do: OS_GLANCE_CONFIG_DIR, else /etc/glance.
 """
 
-from calotype.app import assemble, build
+from calotype.app import assemble, build, prepare
 from calotype.settings.load import load
 
-application = build(assemble(load()))
+parts = assemble(load())
+prepare(parts)
+application = build(parts)

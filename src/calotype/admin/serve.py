@@ -17,8 +17,7 @@ from gunicorn.glogging import Logger
 
 from calotype import errors
 from calotype.admin import logs
-from calotype.app import Parts, assemble, build
-from calotype.db import schema
+from calotype.app import Parts, assemble, build, prepare
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
 
@@ -152,22 +151,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def prepare(parts: Parts, *, create: bool) -> None:
-    """Make sure that the tables are there and say how the stores are. Raises BadSettings."""
-    for line in parts.settings.warnings:
-        LOG.warning(line)
-    parts.database.await_server()
-    if create:
-        schema.sync(parts.database)
-    schema.require_current(parts.database)
-    for entry in parts.stores.entries():
-        try:
-            entry.store.check()
-        except errors.StoreError as error:
-            LOG.error("Store %s is not usable: %s", entry.id, error)
-    parts.database.close()
 
 
 def worker_command(args: argparse.Namespace) -> list[str]:

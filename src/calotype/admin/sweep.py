@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 from calotype.admin import logs
-from calotype.admin.serve import prepare, quickstart
-from calotype.app import Parts, assemble
+from calotype.admin.serve import quickstart
+from calotype.app import Parts, assemble, prepare
 from calotype.worker.cleaner import Cleaner
 
 LOG = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def _parts(args: argparse.Namespace) -> Parts:
     settings = quickstart(args.quickstart) if args.quickstart else args.settings
     logs.setup(settings)
     parts = assemble(settings)
-    prepare(parts, create=False)
+    prepare(parts)
     return parts
 
 

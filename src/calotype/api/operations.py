@@ -202,6 +202,13 @@ _SERVICE: Mapping[tuple[str, str], Operation] = {
         answers={300: _json("Choose one", "Versions")},
         open=True,
     ),
+    ("HEAD", "/"): Operation(
+        id="head_versions_at_root",
+        summary="Whether there is an API here",
+        tag="service",
+        answers={300: Answer("There is")},
+        open=True,
+    ),
     ("GET", "/versions"): Operation(
         id="list_versions",
         summary="The versions of the API",

@@ -38,9 +38,7 @@ def page(
     statement: Select[Any], wanted: Filter, viewer: Viewer, after: Sequence[Any] | None
 ) -> Select[Any]:
     """`statement` (over images) narrowed to the page; `after` are the marker's sort values."""
-    statement = statement.where(
-        alive(images), _hidden(wanted), _visible(wanted, viewer)
-    )
+    statement = statement.where(alive(images), _hidden(wanted), _visible(wanted, viewer))
     statement = statement.where(*(_condition(one) for one in wanted.conditions))
     statement = statement.where(*(_has_property(k, v) for k, v in wanted.properties.items()))
     statement = statement.where(*(_has_tag(tag) for tag in wanted.tags))

@@ -72,9 +72,7 @@ class Members:
         self._change(image_id, member_id, deleted=True, deleted_at=now())
 
     def _change(self, image_id: str, member_id: str, **values: Any) -> Member:
-        living = (
-            (_ROW.image_id == image_id) & (_ROW.member == member_id) & (_LIVING)
-        )
+        living = (_ROW.image_id == image_id) & (_ROW.member == member_id) & (_LIVING)
         with self._db.writing() as connection:
             member = _read(connection, image_id, member_id)
             connection.execute(update(image_members).where(living).values(**values))
