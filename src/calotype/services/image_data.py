@@ -21,6 +21,14 @@ from calotype.streams import Body, Intake
 
 LOG = logging.getLogger(__name__)
 
+#: The properties that together ask for the data's signature to be verified.
+SIGNATURE = (
+    "img_signature",
+    "img_signature_hash_method",
+    "img_signature_key_type",
+    "img_signature_certificate_uuid",
+)
+
 
 @dataclass(frozen=True)
 class IntakeRules:
@@ -82,6 +90,7 @@ class ImageData:
             raise errors.OverLimit(f"{declared} bytes are more than {limit} allows, {room}")
         target = self._stores.entry(store_id if self._stores.multi else None)
         _need_formats(image)
+        _refuse_signed(image)
         with self._leases.hold(f"image:{image.id}"), self._saving(image) as saving:
             watcher = self._rules.format_watcher(image)
             with self._intake(body, declared, room, limit, watcher) as intake:
@@ -194,6 +203,15 @@ def _need_formats(image: Image) -> None:
     for name in ("disk_format", "container_format"):
         if not getattr(image, name):
             raise errors.Invalid(f"{name}: must be set before data can be uploaded")
+
+
+def _refuse_signed(image: Image) -> None:
+    """An image whose signature was to be checked must not become active unchecked."""
+    if all(image.properties.get(name) for name in SIGNATURE):
+        raise errors.Invalid(
+            f"{SIGNATURE[0]}: signatures cannot be verified by this service yet; "
+            "take the property away to upload without verification"
+        )
 
 
 def _open(
