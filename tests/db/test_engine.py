@@ -339,6 +339,7 @@ def test_a_database_in_memory_serves_many_threads():
         for _ in range(20):
             with database.writing() as connection:
                 add(connection, str(next(numbers)))
+                assert holders(database)  # the same database, by the same connection
             holders(database)
 
     in_threads(run, 4)
