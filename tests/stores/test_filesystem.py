@@ -103,6 +103,16 @@ def test_zeros_take_no_room_when_thin(tmp_path: Path) -> None:
     assert found.st_blocks * 512 <= 2 * 65_536
 
 
+def test_holes_lie_just_where_the_zeros_are(tmp_path: Path) -> None:
+    grain = 4096
+    store = store_in(tmp_path, thin_provisioning=True, chunk_size=grain)
+    plan = "zdzzddd" + "z" * 300 + "dz" + "d" * 300 + "zz"
+    data = b"".join(bytes(grain) if kind == "z" else b"\x00" * 100 + b"d" * 3996 for kind in plan)
+    location = store.put("key", Stream(data + bytes(10)), None)
+    assert whole(store, location) == data + bytes(10)
+    assert (tmp_path / "key").stat().st_blocks * 512 == plan.count("d") * grain
+
+
 def test_zeros_are_written_when_not_thin(tmp_path: Path) -> None:
     store_in(tmp_path).put("key", Stream(bytes(MIB)), None)
     assert (tmp_path / "key").stat().st_blocks * 512 >= MIB

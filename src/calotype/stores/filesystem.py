@@ -149,17 +149,18 @@ class FilesystemStore:
             file.write(block)
 
     def _copy_thin(self, source: Source, file: AtomicFile) -> None:
-        """As `_copy`, leaving holes in place of zeros."""
+        """As `_copy`, leaving holes in place of zeros; what lies between is written at once."""
         grain = len(self._zeros)
         while block := source.read(self._block):
-            view = memoryview(block)
+            view, unwritten = memoryview(block), 0
             for start in range(0, len(view), grain):
                 piece = view[start : start + grain]
                 # A comparison of memory without a copy, over at the first byte that is not zero.
                 if self._zeros.startswith(piece):
+                    file.write(view[unwritten:start])
                     file.skip(len(piece))
-                else:
-                    file.write(piece)
+                    unwritten = start + len(piece)
+            file.write(view[unwritten:])
 
     def _path(self, location: Location) -> str:
         """The file a location names, which must lie in one of our folders itself."""
