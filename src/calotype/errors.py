@@ -90,6 +90,11 @@ class DataNotFound(StoreError):
 class DataExists(StoreError, Duplicate):
     """The store holds data under this key already."""
 
+    def __init__(self, message: str | None = None, *, url: str | None = None) -> None:
+        """`url`: where it lies; a store says so only when it has read nothing of the new data."""
+        super().__init__(message)
+        self.url = url
+
 
 class DataInUse(StoreError, InUse):
     """The store refuses to delete data that is in use."""

@@ -142,8 +142,11 @@ class StoreSuite:
         key = new_key()
         location = store.put(key, Stream(b"first"), 5)
         before = held(store)
-        with pytest.raises(errors.DataExists):
-            store.put(key, Stream(b"second"), 6)
+        second = Stream(b"second")
+        with pytest.raises(errors.DataExists) as refusal:
+            store.put(key, second, 6)
+        # Who may remove what lies there must know where, and still have all of the new data.
+        assert refusal.value.url == (location.url if second.position == 0 else None)
         assert whole(store, location) == b"first"
         assert held(store) == before
 

@@ -5,7 +5,7 @@ compare-and-set on the status that writes only what differs, so two people who c
 things of one image do not undo each other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +44,9 @@ _IS_MEMBER = select(image_members.c.id).where(
     image_members.c.member == bindparam("member"),
     alive(image_members),
 )
+
+#: Something that must hold for a change to happen, e.g. `Lease.confirm`.
+Guard = Callable[[Connection], None]
 
 
 def now() -> datetime:
@@ -84,14 +87,21 @@ class Images:
         except IntegrityError as error:
             raise errors.Duplicate(f"The image id {image.id} is already in use") from error
 
-    def swap(self, old: Image, new: Image) -> Image:
+    def swap(self, old: Image, new: Image, guard: Guard | None = None) -> Image:
         """Replace `old` by `new` if its status is still the same; return what is saved.
 
+        `guard` is asked first, in the same transaction, and may refuse by raising.
         Raises ImageNotFound when it was deleted, ChangedMeanwhile when its status has changed.
         """
         new = new.with_(updated_at=max(now(), old.updated_at))
+
+        def work(connection: Connection) -> Image:
+            if guard is not None:
+                guard(connection)
+            return _write(connection, old, new)
+
         try:
-            return self._db.transaction(lambda connection: _write(connection, old, new))
+            return self._db.transaction(work)
         except IntegrityError as error:
             raise errors.Conflict(
                 "A property of that name exists already (some databases ignore case in names)"

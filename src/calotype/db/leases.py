@@ -3,6 +3,9 @@
 A lease is held by name (`image:<id>`, `sweeper`) until it is given back or not renewed in time.
 One thread per process renews all of its leases with a single statement, so ten thousand uploads
 cost as many writes as one. A process that dies simply stops renewing.
+
+A process that was only asleep may wake up after another one has taken over. So what must not be
+done by two is tied to `Lease.confirm`, in the transaction that does it.
 """
 
 import logging
@@ -11,9 +14,10 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
@@ -25,6 +29,26 @@ LOG = logging.getLogger(__name__)
 _ROW = calotype_leases.c
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One lease, as long as it is held. `holder` names this one holding of it, and no other."""
+
+    name: str
+    holder: str
+    seconds: int
+
+    def confirm(self, connection: Connection) -> None:
+        """Renew it within a transaction, which thereby happens only while it is held.
+
+        Raises ChangedMeanwhile when another one has taken over.
+        """
+        row = update(calotype_leases).where(_ROW.name == self.name, _ROW.holder == self.holder)
+        if connection.execute(row.values(expires_at=_expiry(self.seconds))).rowcount != 1:
+            raise errors.ChangedMeanwhile(
+                f"This took too long without a sign of life: somebody else took over {self.name}"
+            )
+
+
 class Leases:
     """The leases of this process. `seconds`: how long one lives without being renewed."""
 
@@ -32,23 +56,29 @@ class Leases:
         self._db = database
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._holder = ""
         self._pid = 0
-        self._held = 0
+        self._held: set[Lease] = set()
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
+    def hold(self, name: str) -> Iterator[Lease]:
         """Hold a lease while the block runs. Raises Conflict when another one holds it."""
-        self._take(name)
+        self._keep_renewing()
+        lease = Lease(name, uuid.uuid4().hex, self._seconds)
+        self._take(lease)
         try:
-            yield
+            yield lease
         finally:
-            with self._lock:
-                self._held -= 1
-            with self._db.writing() as connection:
-                connection.execute(
-                    delete(calotype_leases).where(_ROW.name == name, _ROW.holder == self._holder)
-                )
+            self._give_back(lease)
+
+    def mine(self, name: str) -> bool:
+        """Whether this process still holds a lease that it took."""
+        with self._lock:
+            holders = [lease.holder for lease in self._held if lease.name == name]
+        wanted = select(_ROW.name).where(
+            _ROW.name == name, _ROW.holder.in_(holders), _ROW.expires_at >= now()
+        )
+        with self._db.reading() as connection:
+            return connection.execute(wanted).first() is not None
 
     def living(self, prefix: str) -> set[str]:
         """The names under `prefix` that some living process holds."""
@@ -58,43 +88,60 @@ class Leases:
         with self._db.reading() as connection:
             return set(connection.execute(wanted).scalars())
 
-    def _take(self, name: str) -> None:
-        holder = self._process()
-        try:
-            with self._db.writing() as connection:
-                stale = (_ROW.name == name) & (_ROW.expires_at < now())
-                connection.execute(delete(calotype_leases).where(stale))
-                connection.execute(
-                    insert(calotype_leases).values(
-                        name=name, holder=holder, expires_at=self._expiry()
-                    )
-                )
-        except IntegrityError as error:
-            raise errors.Conflict(f"Somebody else is working on {name}") from error
-        with self._lock:
-            self._held += 1
+    def _take(self, lease: Lease) -> None:
+        row = insert(calotype_leases).values(name=lease.name, holder=lease.holder)
+        stale = delete(calotype_leases).where(_ROW.name == lease.name, _ROW.expires_at < now())
 
-    def _process(self) -> str:
-        """The name of this process as a holder; starts the renewing thread once per process."""
+        def take(connection: Connection) -> None:
+            connection.execute(row.values(expires_at=_expiry(self._seconds)))
+
+        def take_over(connection: Connection) -> None:
+            connection.execute(stale)
+            take(connection)
+
+        try:
+            # Tried without the delete first: where there is nothing to delete, InnoDB would lock
+            # the gap, and two who take different leases would lock each other out.
+            self._db.transaction(take)
+        except IntegrityError:
+            try:
+                self._db.transaction(take_over)
+            except IntegrityError as error:
+                raise errors.Conflict(f"Somebody else is working on {lease.name}") from error
+        with self._lock:
+            self._held.add(lease)
+
+    def _give_back(self, lease: Lease) -> None:
+        with self._lock:
+            self._held.discard(lease)
+        mine = delete(calotype_leases).where(_ROW.name == lease.name, _ROW.holder == lease.holder)
+        try:
+            self._db.transaction(lambda connection: connection.execute(mine))
+        except errors.DatabaseUnavailable as error:
+            # What was done under the lease is done; its row ends by itself.
+            LOG.warning("The lease on %s is left to run out: %s", lease.name, error)
+
+    def _keep_renewing(self) -> None:
+        """Start the thread that renews, once per process."""
         with self._lock:
             if self._pid != os.getpid():  # a fork does not take threads along
-                self._pid, self._holder, self._held = os.getpid(), uuid.uuid4().hex, 0
+                self._pid, self._held = os.getpid(), set()
                 threading.Thread(target=self._renew, name="leases", daemon=True).start()
-            return self._holder
 
     def _renew(self) -> None:
         pause = threading.Event()
         while not pause.wait(self._seconds / 3):
             with self._lock:
-                idle, holder = self._held == 0, self._holder
-            if idle:
+                holders = [lease.holder for lease in self._held]
+            if not holders:
                 continue
+            mine = update(calotype_leases).where(_ROW.holder.in_(holders))
             try:
                 with self._db.writing() as connection:
-                    mine = update(calotype_leases).where(_ROW.holder == holder)
-                    connection.execute(mine.values(expires_at=self._expiry()))
+                    connection.execute(mine.values(expires_at=_expiry(self._seconds)))
             except Exception:  # the thread must outlive any trouble of the database
                 LOG.exception("Could not renew the leases of this process; trying again")
 
-    def _expiry(self) -> object:
-        return now() + timedelta(seconds=self._seconds + 1)
+
+def _expiry(seconds: int) -> object:
+    return now() + timedelta(seconds=seconds + 1)

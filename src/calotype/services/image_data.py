@@ -9,7 +9,7 @@ from typing import BinaryIO
 from calotype import errors
 from calotype.caller import Caller
 from calotype.db.images import Images as Rows
-from calotype.db.leases import Leases
+from calotype.db.leases import Lease, Leases
 from calotype.formats.detect import FormatWatcher
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
@@ -47,6 +47,22 @@ class Window:
 
     offset: int
     length: int
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Data that lies in a store, and where."""
+
+    store: Store
+    place: Location
+
+
+@dataclass
+class _Attempt:
+    """One upload on its way: the image, in status saving, and its data once that is stored."""
+
+    image: Image
+    stored: _Stored | None = None
 
 
 class ImageData:
@@ -91,22 +107,21 @@ class ImageData:
         target = self._stores.entry(store_id if self._stores.multi else None)
         _need_formats(image)
         _refuse_signed(image)
-        with self._leases.hold(f"image:{image.id}"), self._saving(image) as saving:
-            watcher = self._rules.format_watcher(image)
+        with self._leases.hold(f"image:{image.id}") as lease, self._saving(image, lease) as attempt:
+            watcher = self._rules.format_watcher(attempt.image)
             with self._intake(body, declared, room, limit, watcher) as intake:
-                location = self._put(target, saving, intake, declared)
-                with removed_on_error(target.store, location):
-                    facts = intake.facts()
-                    active = saving.moved_to(
-                        Status.ACTIVE,
-                        size=facts.size,
-                        checksum=facts.checksum,
-                        os_hash_algo=facts.os_hash_algo,
-                        os_hash_value=facts.os_hash_value,
-                        virtual_size=watcher.virtual_size if facts.size else None,
-                        locations=(*saving.locations, self._labelled(location, target)),
-                    )
-                    self._activate(saving, active)
+                attempt.stored = self._put(target, image, intake, declared)
+                facts = intake.facts()
+                active = attempt.image.moved_to(
+                    Status.ACTIVE,
+                    size=facts.size,
+                    checksum=facts.checksum,
+                    os_hash_algo=facts.os_hash_algo,
+                    os_hash_value=facts.os_hash_value,
+                    virtual_size=watcher.virtual_size if facts.size else None,
+                    locations=(*image.locations, self._labelled(attempt.stored.place, target)),
+                )
+                self._activate(attempt.image, active, lease)
         LOG.info("Image %s is active: %d bytes in store %s", image.id, facts.size, target.id)
 
     def download(self, caller: Caller, image_id: str) -> Image:
@@ -157,46 +172,80 @@ class ImageData:
             watchers=(watcher,),
         )
 
-    def _put(self, target: Entry, image: Image, intake: Intake, declared: int | None) -> Location:
+    def _put(self, target: Entry, image: Image, intake: Intake, declared: int | None) -> _Stored:
+        store = target.store
         try:
-            return target.store.put(image.id, intake, declared)
+            try:
+                return _Stored(store, store.put(image.id, intake, declared))
+            except errors.DataExists as error:
+                self._clear_away(store, image, error)
+                return _Stored(store, store.put(image.id, intake, declared))
         except errors.SizeMismatch as error:
             LOG.warning("Refused the data of image %s: %s", image.id, error)
             raise
 
-    def _activate(self, saving: Image, active: Image) -> None:
+    def _clear_away(self, store: Store, image: Image, found: errors.DataExists) -> None:
+        """Remove what an upload of this image left that died between its data and its row.
+
+        Raises `found` unless everything says so: nobody else may be at it, since we hold the lease;
+        no image names the data, and this one never had any.
+        """
+        url = found.url
+        if url is None or self._images.named([url]) or self._images.located([image.id])[image.id]:
+            raise found
+        LOG.warning("Image %s: replacing the data that a crashed upload left behind", image.id)
+        store.delete(Location(url))
+
+    def _activate(self, saving: Image, active: Image, lease: Lease) -> None:
         try:
-            self._images.swap(saving, active)
+            self._images.swap(saving, active, lease.confirm)
         except errors.ImageNotFound as error:
             raise errors.Gone(f"Image {saving.id} was deleted during the upload") from error
 
     @contextmanager
-    def _saving(self, image: Image) -> Iterator[Image]:
-        """The image in status saving while the block runs; queued again when the block fails."""
-        saving = self._images.swap(image, image.moved_to(Status.SAVING))
+    def _saving(self, image: Image, lease: Lease) -> Iterator[_Attempt]:
+        """The image in status saving while the block runs; as before when the block fails."""
+        attempt = _Attempt(self._images.swap(image, image.moved_to(Status.SAVING)))
         try:
-            yield saving
+            attempt.image = self._unchanged(attempt.image)
+            yield attempt
         except BaseException:
-            try:
-                self._images.swap(saving, saving.moved_to(Status.QUEUED, size=None))
-            except errors.ImageNotFound:
-                LOG.info("Image %s was deleted during the upload", image.id)
-            except Exception:  # an undo must not replace the first error
-                LOG.exception("Image %s stays saving until the sweeper finds it", image.id)
+            self._undo(attempt, lease)
             raise
 
+    def _unchanged(self, image: Image) -> Image:
+        """The image as it is now that nobody may change its formats any more.
 
-@contextmanager
-def removed_on_error(store: Store, location: Location) -> Iterator[None]:
-    """Delete the data again when the block fails; the first error is the one that counts."""
-    try:
-        yield
-    except BaseException:
+        Raises ChangedMeanwhile when what was checked before has been changed since.
+        """
+        fresh = self._images.get(image.id)
+        if _checked(fresh) != _checked(image):
+            raise errors.ChangedMeanwhile()
+        return fresh
+
+    def _undo(self, attempt: _Attempt, lease: Lease) -> None:
+        """Queue the image again, and only then remove its data; never replaces the first error.
+
+        Queueing proves that the image is not active after all, e.g. because just the answer of the
+        database was lost, and that no other process has taken over.
+        """
+        image, stored = attempt.image, attempt.stored
         try:
-            store.delete(location)
+            self._images.swap(image, image.moved_to(Status.QUEUED, size=None), lease.confirm)
+        except errors.ImageNotFound:
+            LOG.info("Image %s was deleted during the upload", image.id)
         except Exception:
-            LOG.exception("Data without an image is left for the sweeper")
-        raise
+            LOG.exception("Image %s is left to the worker as it is, and so is its data", image.id)
+            return
+        if stored is not None:
+            try:
+                stored.store.delete(stored.place)
+            except Exception:
+                LOG.exception("Image %s: refused data is left for the sweeper", image.id)
+
+
+def _checked(image: Image) -> object:
+    return image.disk_format, image.container_format, image.properties
 
 
 def _need_formats(image: Image) -> None:

@@ -58,7 +58,7 @@ class FilesystemStore:
             raise errors.StoreError(f"{key!r} cannot be the name of a file in the store")
         for datadir in self._settings.datadirs:
             if os.path.lexists(os.path.join(datadir.path, key)):
-                raise errors.DataExists()
+                raise errors.DataExists(url=f"file://{datadir.path}/{key}")
         folder = self._choose(size)
         settings = self._settings
         with AtomicFile(folder, key, mode=settings.file_mode, durable=settings.durable) as file:

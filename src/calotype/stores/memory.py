@@ -32,7 +32,7 @@ class MemoryStore:
     def put(self, key: str, source: Source, size: int | None) -> Location:
         url = f"memory://{key}"
         if url in self._kept:
-            raise errors.DataExists()
+            raise errors.DataExists(url=url)
         data = bytearray()
         while block := source.read(BLOCK):
             data += block

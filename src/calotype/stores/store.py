@@ -54,7 +54,8 @@ class Store(Protocol):
 
         `size` is the declared length in bytes, None when it is not known; the source itself
         enforces it. When this returns the data is durable; when it raises, nothing is left.
-        Raises DataExists, StoreFull, StoreReadOnly.
+        Raises StoreFull, StoreReadOnly, and DataExists: with the url of what lies there if nothing
+        was read from `source` yet, so that the caller may remove that and try again.
         """
         ...
 
