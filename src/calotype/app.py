@@ -144,8 +144,8 @@ def _entry(backend: Backend) -> Entry:
     )
 
 
-def build(parts: Parts) -> Application:
-    """The WSGI application."""
+def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Application:
+    """The WSGI application. `strategy` finds out who asks, in place of the configured way."""
     settings, service = parts.settings, parts.settings.service
     policy = Policy(settings.conf)
     gate = Gate(parts.images, policy)
@@ -180,7 +180,8 @@ def build(parts: Parts) -> Application:
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
         discovery=_discovery(parts, policy, documents),
     )
-    return _wrap(_falcon(routes.table(handlers)), settings, policy)
+    known_by = strategy or settings.auth.strategy
+    return _wrap(_falcon(routes.table(handlers)), settings, policy, known_by)
 
 
 def _falcon(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:
@@ -193,13 +194,15 @@ def _falcon(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]
     return application
 
 
-def _wrap(application: Any, settings: Settings, policy: Policy) -> Application:
+def _wrap(
+    application: Any, settings: Settings, policy: Policy, strategy: str | identity.Strategy
+) -> Application:
     """The layers around the route table, innermost first."""
     caching, multi = settings.caching, settings.stores.multi
     # Identity stands directly before the routes: all that they serve has a caller.
     guarded = identity.guard(
         application,
-        settings.auth.strategy,
+        strategy,
         settings.conf,
         settings.service.calotype_basic_auth_users,
         policy,

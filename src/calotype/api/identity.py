@@ -76,7 +76,7 @@ class Nobody:
 
 def guard(
     application: WSGIApplication,
-    strategy: str,
+    strategy: str | Strategy,
     conf: ConfigOpts,
     users_file: str | None,
     policy: Policy,
@@ -85,14 +85,14 @@ def guard(
     max_request_id_length: int = 64,
     open_paths: Collection[str] = OPEN_PATHS,
 ) -> WSGIApplication:
-    """The application behind an identity: `strategy` is 'keystone', 'http_basic' or 'none'.
+    """The application behind an identity: 'keystone', 'http_basic', 'none', or a way of your own.
 
     Whoever rewrites paths (version negotiation) must do so before this. Raises BadSettings when
     the strategy's own settings or files cannot be used.
     """
     return Guard(
         application,
-        _strategy(strategy, conf, users_file, policy),
+        _strategy(strategy, conf, users_file, policy) if isinstance(strategy, str) else strategy,
         allow_anonymous=allow_anonymous and strategy == "keystone",
         max_request_id_length=max_request_id_length,
         open_paths=frozenset(open_paths),
