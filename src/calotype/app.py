@@ -20,26 +20,33 @@ from calotype.api.image_data import ImageDataApi, Patience
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Negotiation
+from calotype.api.tasks import TasksApi
 from calotype.db import schema
 from calotype.db.deletes import Deletes
 from calotype.db.engine import Database, Tuning, connect
 from calotype.db.images import Images as ImageRows
 from calotype.db.leases import Leases
 from calotype.db.members import Members as MemberRows
+from calotype.db.tasks import Tasks as TaskRows
 from calotype.formats.detect import FormatWatcher
 from calotype.model.image import Image
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
+from calotype.services import hashes
 from calotype.services.gate import Gate
+from calotype.services.hashes import Hashes
 from calotype.services.image_data import ImageData, IntakeRules
 from calotype.services.images import Images
 from calotype.services.info import Info
 from calotype.services.members import Members
+from calotype.services.tasks import Tasks
 from calotype.settings.tree import Backend, Settings
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
 from calotype.stores.filesystem_settings import FilesystemSettings
 from calotype.stores.store import Store
+from calotype.worker.hashing import HashJob
+from calotype.worker.runner import Runner
 
 LOG = logging.getLogger(__name__)
 
@@ -59,6 +66,7 @@ class Parts:
     deletes: Deletes
     members: MemberRows
     leases: Leases
+    tasks: TaskRows
     stores: Catalog
 
 
@@ -73,6 +81,7 @@ def assemble(settings: Settings) -> Parts:
         deletes=Deletes(database),
         members=MemberRows(database),
         leases=Leases(database, settings.service.calotype_task_lease),
+        tasks=TaskRows(database, settings.task.task_time_to_live),
         stores=make_stores(settings),
     )
 
@@ -178,10 +187,29 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             ),
         ),
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
+        tasks=TasksApi(
+            Tasks(parts.tasks, gate),
+            Hashes(parts.database, parts.images, gate, service.hashing_algorithm),
+        ),
         discovery=_discovery(parts, policy, documents),
     )
     known_by = strategy or settings.auth.strategy
     return _wrap(_falcon(routes.table(handlers)), settings, policy, known_by)
+
+
+def make_runner(parts: Parts) -> Runner:
+    """What runs the tasks of this database, with a job for each kind."""
+    settings = parts.settings
+    hashing = HashJob(
+        parts.database, parts.images, parts.tasks, parts.stores, settings.service.http_retries
+    )
+    return Runner(
+        parts.tasks,
+        parts.leases,
+        {hashes.TYPE: hashing},
+        attempts=settings.service.calotype_task_attempts,
+        threads=settings.task.max_workers,
+    )
 
 
 def _falcon(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calotype.admin import logs
 from calotype.admin.serve import quickstart
-from calotype.app import Parts, assemble, prepare
+from calotype.app import Parts, assemble, make_runner, prepare
 from calotype.worker.cleaner import Cleaner
 
 LOG = logging.getLogger(__name__)
@@ -56,17 +56,24 @@ def run_worker(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    service = parts.settings.service
-    parent = os.getppid()
+    cleaning = threading.Thread(target=_clean, args=(parts, stop), name="cleaner")
+    cleaning.start()
     LOG.info("Worker process %d is ready", os.getpid())
+    make_runner(parts).run(stop)
+    cleaning.join()
+    LOG.info("Worker process %d ends", os.getpid())
+    return 0
+
+
+def _clean(parts: Parts, stop: threading.Event) -> None:
+    service, parent = parts.settings.service, os.getppid()
     _cleaner(parts, None).run(
         stop,
         often=service.calotype_task_lease,
         interval=service.calotype_sweep_interval,
         orphaned=lambda: os.getppid() != parent,
     )
-    LOG.info("Worker process %d ends", os.getpid())
-    return 0
+    stop.set()  # without the process that started it, this one has no business
 
 
 def _parts(args: argparse.Namespace) -> Parts:

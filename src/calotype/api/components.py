@@ -43,10 +43,29 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
         "Members": _list_of("members", ref("Member"), schema="string"),
         "NewMember": storable(bodies.NEW_MEMBER),
         "MemberStatus": bodies.MEMBER_STATUS,
+        "ImageTask": _image_task(),
+        "ImageTasks": _list_of("tasks", ref("ImageTask")),
+        "HashRequest": {
+            "type": "object",
+            "properties": {"os_hash_algo": {"type": ["string", "null"]}},
+            "additionalProperties": False,
+        },
         "ImportMethods": _import_methods(),
         "Stores": _list_of("stores", _store()),
         "Usage": _usage(),
     }
+
+
+def _image_task() -> dict[str, Any]:
+    texts = ("id", "type", "status", "owner", "created_at", "updated_at", "message")
+    perhaps = (
+        *("image_id", "request_id", "request-id", "user_id", "user", "expires_at", "deleted_at"),
+    )
+    properties: dict[str, Any] = {name: {"type": "string"} for name in texts}
+    properties |= {name: {"type": ["string", "null"]} for name in perhaps}
+    properties |= {name: {"type": ["object", "null"]} for name in ("input", "result")}
+    properties["deleted"] = {"type": "boolean"}
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _image(document: Document) -> dict[str, Any]:

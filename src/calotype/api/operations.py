@@ -404,5 +404,29 @@ _MEMBERS: Mapping[tuple[str, str], Operation] = {
     ),
 }
 
+_TASKS: Mapping[tuple[str, str], Operation] = {
+    ("GET", "/v2/images/{image_id}/tasks"): Operation(
+        id="list_image_tasks",
+        summary="What is being done with an image, and what was done lately",
+        tag="tasks",
+        answers={200: _json("The tasks that have not expired, the newest first", "ImageTasks")},
+        refusals=(404,),
+    ),
+    ("POST", "/v2/images/{image_id}/hash"): Operation(
+        id="calculate_hash",
+        summary="Calculate the digests of an active image from its data, as a task",
+        tag="tasks",
+        bodies={JSON: "HashRequest"},
+        answers={202: _json("The task that does it", "ImageTask")},
+        refusals=(404, 409),
+    ),
+}
+
 #: All of them by method and path.
-OPERATIONS: Mapping[tuple[str, str], Operation] = {**_SERVICE, **_IMAGES, **_DATA, **_MEMBERS}
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    **_SERVICE,
+    **_IMAGES,
+    **_DATA,
+    **_MEMBERS,
+    **_TASKS,
+}

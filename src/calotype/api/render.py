@@ -8,6 +8,7 @@ from typing import Any
 from calotype.model.image import Image
 from calotype.model.member import Member
 from calotype.model.properties import HIDDEN
+from calotype.model.task import Task
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,38 @@ def images(page: list[Image], shown: Shown, links: Mapping[str, str]) -> dict[st
     """A page of the list, with the links to the first and the next page."""
     listed = [image(it, shown) for it in page]
     return {"images": listed, **links, "schema": "/v2/schemas/images"}
+
+
+def image_task(it: Task) -> dict[str, Any]:
+    """A task in the list of its image.
+
+    The request and the user stand under two names each: those that the released clients read, and
+    those of the specification.
+    """
+    return {
+        "id": it.id,
+        "image_id": it.image_id,
+        "request_id": it.request_id,
+        "request-id": it.request_id,
+        "user_id": it.user_id,
+        "user": it.user_id,
+        "type": it.type,
+        "status": it.status,
+        "owner": it.owner,
+        "expires_at": None if it.expires_at is None else _moment(it.expires_at),
+        "created_at": _moment(it.created_at),
+        "updated_at": _moment(it.updated_at),
+        "deleted_at": None,
+        "deleted": False,
+        "input": it.input,
+        "result": it.result,
+        "message": it.message,
+    }
+
+
+def _moment(moment: datetime) -> str:
+    """A time as the list of tasks writes it: `2026-11-21T02:11:00.000000`."""
+    return moment.isoformat(timespec="microseconds")
 
 
 def member(it: Member) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
+from calotype.api.tasks import TasksApi
 
 Handler = Callable[..., None]
 
@@ -22,6 +23,7 @@ class Handlers:
     images: ImagesApi
     data: ImageDataApi
     members: MembersApi
+    tasks: TasksApi
     discovery: DiscoveryApi
 
 
@@ -54,6 +56,7 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
             "HEAD": on.data.download,
             "PUT": on.data.upload,
         },
+        "/v2/images/{image_id}/hash": {"POST": on.tasks.calculate_hash},
         "/v2/images/{image_id}/members": {"GET": on.members.list, "POST": on.members.add},
         "/v2/images/{image_id}/members/{member_id}": {
             "GET": on.members.show,
@@ -64,6 +67,7 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
             "PUT": on.images.tag,
             "DELETE": on.images.untag,
         },
+        "/v2/images/{image_id}/tasks": {"GET": on.tasks.list_of_image},
     }
 
 

@@ -15,8 +15,9 @@ from calotype.services.image_data import Window
 #: The largest JSON body that is read, in bytes.
 JSON_LIMIT = 4 << 20
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# No image has more bytes than a number of 19 digits can say.
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]+|\*)", re.IGNORECASE)
 
 
 def caller(req: falcon.Request) -> Caller:
@@ -38,6 +39,11 @@ def json_body(req: falcon.Request) -> Any:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise errors.Invalid(f"The request body is not valid JSON: {error}") from error
+
+
+def json_body_or_none(req: falcon.Request) -> Any:
+    """The JSON of a request, None when there is no body. Raises as `json_body` does."""
+    return json_body(req) if req.content_length or _chunked(req) else None
 
 
 def no_body(req: falcon.Request) -> None:
@@ -86,8 +92,10 @@ class RequestBody:
                 return b""
         try:
             block: bytes = self._stream.read(size)
-        except OSError as error:  # also what servers raise for broken chunks
+        except OSError as error:
             raise errors.ClientGone() from error
+        except Exception as error:  # each server has errors of its own for broken chunks
+            raise errors.ClientGone(f"The request body is broken: {error}") from error
         if self._left is not None:
             self._left -= len(block)
             if not block:

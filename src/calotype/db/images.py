@@ -98,7 +98,7 @@ class Images:
         def work(connection: Connection) -> Image:
             if guard is not None:
                 guard(connection)
-            return _write(connection, old, new)
+            return write(connection, old, new)
 
         try:
             return self._db.transaction(work)
@@ -213,7 +213,8 @@ def _insert(connection: Connection, image: Image) -> None:
     _write_locations(connection, image.id, (), image.locations)
 
 
-def _write(connection: Connection, old: Image, new: Image) -> Image:
+def write(connection: Connection, old: Image, new: Image) -> Image:
+    """Make `old` into `new` in the caller's transaction, as `Images.swap` does."""
     changed = {f: getattr(new, f) for f in _FIELDS if getattr(new, f) != getattr(old, f)}
     compare_and_set(connection, old, updated_at=new.updated_at, **changed)
     _write_properties(connection, old.id, old.properties, new.properties)

@@ -70,16 +70,6 @@ class Leases:
         finally:
             self._give_back(lease)
 
-    def mine(self, name: str) -> bool:
-        """Whether this process still holds a lease that it took."""
-        with self._lock:
-            holders = [lease.holder for lease in self._held if lease.name == name]
-        wanted = select(_ROW.name).where(
-            _ROW.name == name, _ROW.holder.in_(holders), _ROW.expires_at >= now()
-        )
-        with self._db.reading() as connection:
-            return connection.execute(wanted).first() is not None
-
     def living(self, prefix: str) -> set[str]:
         """The names under `prefix` that some living process holds."""
         wanted = select(_ROW.name).where(

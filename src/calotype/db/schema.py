@@ -24,7 +24,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: The heads of the two trees, and where Glance is one step before its own.
 GLANCE_HEAD = "2024_1_contract01"
-OWN_HEAD = "calotype_0001"
+OWN_HEAD = "calotype_0002"
+#: Ours before the head: `db sync` brings them there.
+OWN_OLDER = frozenset({"calotype_0001"})
 GLANCE_EXPANDED = "2024_1_expand01"
 
 GLANCE_VERSIONS = "alembic_version"
@@ -127,10 +129,10 @@ def _stand(names: set[str], revisions: tuple[str, ...], own: tuple[str, ...]) ->
             return Stand.OLDER
         started = GLANCE_VERSIONS in names
         return Stand.EMPTY if started or "images" not in names else Stand.UNKNOWN
-    if own not in ((), (OWN_HEAD,)):
+    if not set(own) <= OWN_OLDER | {OWN_HEAD}:
         return Stand.UNKNOWN
     if revisions == (GLANCE_HEAD,):
-        return Stand.CURRENT if own else Stand.INCOMPLETE
+        return Stand.CURRENT if own == (OWN_HEAD,) else Stand.INCOMPLETE
     return Stand.OLDER if set(revisions) <= OLDER | {GLANCE_HEAD} else Stand.UNKNOWN
 
 

@@ -289,3 +289,19 @@ calotype_leases = Table(
     mysql_engine="InnoDB",
     mysql_charset="utf8mb4",
 )
+
+#: What is needed to run a task that has not ended. `slot`: what only one task may do at a time.
+calotype_task_runs = Table(
+    "calotype_task_runs",
+    own,
+    Column("task_id", String(36), primary_key=True),
+    Column("job", String(30), nullable=False),
+    Column("slot", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("undo", Text, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+    UniqueConstraint("slot", name="uq_calotype_task_runs_slot"),
+    Index("ix_calotype_task_runs_created_at", "created_at"),
+    mysql_engine="InnoDB",
+    mysql_charset="utf8mb4",
+)

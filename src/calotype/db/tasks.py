@@ -1,0 +1,225 @@
+"""The rows of tasks: Glance's two tables, and ours with what is needed to run one.
+
+A task that has not ended has a row in `calotype_task_runs`; the database is the queue. Who runs it
+holds the lease `task:<id>`. A row whose lease nobody holds is waiting, be it new, handed over, or
+left by a process that died.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, String, delete, exists, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from calotype import errors
+from calotype.db.aggregates import alive
+from calotype.db.engine import Database
+from calotype.db.images import Guard, now
+from calotype.db.tables import calotype_leases, calotype_task_runs, task_info, tasks
+from calotype.model.task import Task, TaskStatus
+
+_RUN = calotype_task_runs.c
+_INFO = task_info.c
+_TASK = select(
+    tasks.c.id,
+    tasks.c.type,
+    tasks.c.status,
+    tasks.c.owner,
+    tasks.c.created_at,
+    tasks.c.updated_at,
+    tasks.c.image_id,
+    tasks.c.request_id,
+    tasks.c.user_id,
+    _INFO.input,
+    _INFO.result,
+    _INFO.message,
+    tasks.c.expires_at,
+).outerjoin(task_info, _INFO.task_id == tasks.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a worker needs to run a task. `attempts` counts this one.
+
+    `job` names the code; `undo` is what to put back when the task fails for good.
+    """
+
+    task: Task
+    job: str
+    attempts: int
+    undo: Mapping[str, Any]
+
+
+def lease_name(task_id: str) -> str:
+    """The name of the lease that whoever runs a task holds."""
+    return f"task:{task_id}"
+
+
+class Tasks:
+    """Tasks in the database. `hours`: how long one that has ended is shown."""
+
+    def __init__(self, database: Database, hours: int) -> None:
+        self._db = database
+        self._hours = hours
+
+    def get(self, task_id: str) -> Task:
+        """The task. Raises NotFound."""
+        with self._db.reading() as connection:
+            row = connection.execute(_TASK.where(tasks.c.id == task_id, alive(tasks))).first()
+        if row is None:
+            raise errors.NotFound(f"There is no task with the id {task_id}")
+        return _task(row)
+
+    def of_image(self, image_id: str) -> list[Task]:
+        """The tasks of an image that have not expired, the newest first."""
+        unexpired = tasks.c.expires_at.is_(None) | (tasks.c.expires_at > now())
+        wanted = _TASK.where(tasks.c.image_id == image_id, unexpired, alive(tasks))
+        ordered = wanted.order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
+        with self._db.reading() as connection:
+            return [_task(row) for row in connection.execute(ordered)]
+
+    def waiting(self, limit: int) -> Sequence[str]:
+        """The ids of tasks that nobody runs, the oldest first."""
+        held = exists().where(
+            calotype_leases.c.name == literal("task:", String).concat(_RUN.task_id),
+            calotype_leases.c.expires_at >= now(),
+        )
+        wanted = select(_RUN.task_id).where(~held).order_by(_RUN.created_at, _RUN.task_id)
+        with self._db.reading() as connection:
+            return list(connection.execute(wanted.limit(limit)).scalars())
+
+    def begin(self, task_id: str) -> Run | None:
+        """Count one more attempt and tell how to run the task; None when it has ended meanwhile.
+
+        Only for the holder of its lease.
+        """
+
+        def work(connection: Connection) -> Run | None:
+            mine = _RUN.task_id == task_id
+            counted = update(calotype_task_runs).where(mine).values(attempts=_RUN.attempts + 1)
+            if connection.execute(counted).rowcount != 1:
+                return None
+            started = update(tasks).where(tasks.c.id == task_id)
+            connection.execute(started.values(status=TaskStatus.PROCESSING, updated_at=now()))
+            run = connection.execute(select(_RUN.job, _RUN.attempts, _RUN.undo).where(mine)).one()
+            task = _task(connection.execute(_TASK.where(tasks.c.id == task_id)).one())
+            return Run(task, run.job, run.attempts, orjson.loads(run.undo))
+
+        return self._db.transaction(work)
+
+    def report(self, task_id: str, message: str, guard: Guard) -> None:
+        """Say how far a running task is, if `guard` does not refuse by raising."""
+
+        def work(connection: Connection) -> None:
+            guard(connection)
+            running = (tasks.c.id == task_id) & (tasks.c.status == TaskStatus.PROCESSING)
+            done = connection.execute(update(tasks).where(running).values(updated_at=now()))
+            if done.rowcount == 1:
+                said = update(task_info).where(_INFO.task_id == task_id)
+                connection.execute(said.values(message=message))
+
+        self._db.transaction(work)
+
+    def hand_over(self, task_id: str) -> None:
+        """Leave a task to another worker: this attempt does not count."""
+        mine = update(calotype_task_runs).where(_RUN.task_id == task_id, _RUN.attempts > 0)
+        with self._db.writing() as connection:
+            connection.execute(mine.values(attempts=_RUN.attempts - 1))
+
+    def end(
+        self,
+        connection: Connection,
+        task_id: str,
+        status: TaskStatus,
+        message: str,
+        result: Mapping[str, Any] | None = None,
+    ) -> None:
+        """End a task in the transaction that saves what it did. Raises Conflict if it has ended."""
+        at = now()
+        ended = connection.execute(
+            delete(calotype_task_runs).where(_RUN.task_id == task_id)
+        ).rowcount
+        if ended != 1:
+            raise errors.Conflict(f"Task {task_id} has ended already")
+        row = update(tasks).where(tasks.c.id == task_id)
+        expires_at = at + timedelta(hours=self._hours)
+        connection.execute(row.values(status=status, updated_at=at, expires_at=expires_at))
+        info = update(task_info).where(_INFO.task_id == task_id)
+        saved = None if result is None else orjson.dumps(dict(result)).decode()
+        connection.execute(info.values(message=message, result=saved))
+
+
+def add(
+    connection: Connection,
+    task: Task,
+    *,
+    job: str,
+    slot: str | None = None,
+    undo: Mapping[str, Any] | None = None,
+) -> None:
+    """Save a new task in the transaction of what belongs to it.
+
+    `slot`: what only one task may do at a time. Raises Duplicate when it is taken.
+    """
+    values = {"status": task.status, "type": task.type, "owner": task.owner}
+    times = {"created_at": task.created_at, "updated_at": task.updated_at, "deleted": False}
+    refers = {"image_id": task.image_id, "request_id": task.request_id, "user_id": task.user_id}
+    connection.execute(insert(tasks).values(id=task.id, **values, **refers, **times))
+    connection.execute(
+        insert(task_info).values(
+            task_id=task.id, input=_json(task.input), message=task.message, result=None
+        )
+    )
+    try:
+        connection.execute(
+            insert(calotype_task_runs).values(
+                task_id=task.id,
+                job=job,
+                slot=slot,
+                attempts=0,
+                undo=_json(undo or {}),
+                created_at=task.created_at,
+            )
+        )
+    except IntegrityError as error:
+        raise errors.Duplicate(f"Another task is at work: {slot}") from error
+
+
+def in_slot(connection: Connection, slot: str) -> str | None:
+    """The id of the task that has a slot."""
+    found = connection.execute(select(_RUN.task_id).where(_RUN.slot == slot)).scalar()
+    return None if found is None else str(found)
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(dict(value)).decode()
+
+
+def _task(row: Any) -> Task:
+    moment: datetime = row.updated_at or row.created_at
+    return Task(
+        row.id,
+        row.type,
+        TaskStatus(row.status),
+        row.owner,
+        row.created_at,
+        moment,
+        row.image_id,
+        row.request_id,
+        row.user_id,
+        _loaded(row.input),
+        _loaded(row.result),
+        row.message or "",
+        row.expires_at,
+    )
+
+
+def _loaded(text: str | None) -> Any:
+    """JSON as Glance and we write it; None for what is no JSON."""
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,84 @@
+"""Calculating the digests of an image that is active: the request. The work is a task."""
+
+import hashlib
+import uuid
+
+from sqlalchemy import Connection
+
+from calotype import errors
+from calotype.caller import Caller
+from calotype.db import tasks as task_rows
+from calotype.db.engine import Database
+from calotype.db.images import Images, now, write
+from calotype.model.image import Image, Status
+from calotype.model.task import Task, TaskStatus
+from calotype.services.gate import Gate
+
+#: The type of the tasks, and the job that does them.
+TYPE = "calculate_hash"
+
+#: The algorithms that may be asked for: of fixed length, and short enough for the column.
+ALGORITHMS = tuple(
+    sorted(name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_"))
+)
+
+
+class Hashes:
+    """The use case of `POST /v2/images/{id}/hash`. `default`: the configured algorithm."""
+
+    def __init__(self, database: Database, images: Images, gate: Gate, default: str) -> None:
+        self._db = database
+        self._images = images
+        self._gate = gate
+        self._default = default
+
+    def start(self, caller: Caller, image_id: str, algorithm: str | None) -> Task:
+        """Write the task that calculates the digests; `os_hash_algo` is set at once.
+
+        Raises Invalid for an unknown algorithm, Conflict when the image is not active or a task
+        is at it already.
+        """
+        image = self._gate.image(caller, image_id)
+        self._gate.allow(caller, "calculate_hash", image)
+        algorithm = algorithm or self._default
+        if algorithm not in {*ALGORITHMS, self._default}:
+            raise errors.Invalid(
+                f"os_hash_algo: {algorithm!r} is not known; the algorithms are "
+                f"{', '.join(ALGORITHMS)}"
+            )
+        if image.status is not Status.ACTIVE:
+            raise errors.Conflict(
+                f"Only the digests of an active image can be calculated; image {image_id} is "
+                f"{image.status.value}"
+            )
+        task = _task(caller, image, algorithm)
+        self._db.transaction(lambda connection: _save(connection, task, image, algorithm))
+        return task
+
+
+def _save(connection: Connection, task: Task, image: Image, algorithm: str) -> None:
+    slot = f"hash:{image.id}"
+    running = task_rows.in_slot(connection, slot)
+    if running is not None:
+        raise errors.Conflict(f"The digests of this image are being calculated by task {running}")
+    undo = {"os_hash_algo": image.os_hash_algo, "os_hash_value": image.os_hash_value}
+    task_rows.add(connection, task, job=TYPE, slot=slot, undo=undo)
+    if image.os_hash_algo != algorithm:
+        # A digest under the name of another algorithm would fail whoever verifies by it.
+        write(connection, image, image.with_(os_hash_algo=algorithm, os_hash_value=None))
+
+
+def _task(caller: Caller, image: Image, algorithm: str) -> Task:
+    moment = now()
+    return Task(
+        id=str(uuid.uuid4()),
+        type=TYPE,
+        status=TaskStatus.PENDING,
+        owner=caller.project_id or "",
+        created_at=moment,
+        updated_at=moment,
+        image_id=image.id,
+        request_id=caller.request_id,
+        user_id=caller.user_id,
+        input={"image_id": image.id, "os_hash_algo": algorithm},
+    )
