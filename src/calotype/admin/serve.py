@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
 
 from calotype import errors
 from calotype.admin import logs
+from calotype.admin.http_server import ServerLog, Worker, limit_silence
 from calotype.app import Parts, assemble, build, prepare
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
@@ -192,18 +192,6 @@ class WorkerProcess:
                 LOG.error("The worker process ended; starting it again")
 
 
-class ServerLog(Logger):
-    """gunicorn's messages through our own logging; only the access log keeps its handler."""
-
-    def setup(self, cfg: Any) -> None:
-        self.loglevel = logging.INFO
-        self.error_log.handlers = []
-        self.error_log.propagate = True
-        if cfg.accesslog:
-            self._set_handler(self.access_log, cfg.accesslog, fmt=logging.Formatter("%(message)s"))
-            self.access_log.setLevel(logging.INFO)
-
-
 class Server(BaseApplication):
     """gunicorn with our application, loaded once and shared by all processes."""
 
@@ -221,7 +209,7 @@ class Server(BaseApplication):
             "bind": [f"{host}:{listen.port}"],
             "workers": listen.workers,
             "threads": listen.threads,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "preload_app": True,
             "keepalive": 75,
             "graceful_timeout": listen.graceful_timeout,
@@ -244,7 +232,8 @@ class Server(BaseApplication):
             self._parts.database.after_fork()
             LOG.info("API process %d is ready", os.getpid())
 
-        def when_ready(_server: Any) -> None:
+        def when_ready(server: Any) -> None:
+            limit_silence(server.LISTENERS, self._parts.settings.service.calotype_client_timeout)
             LOG.info("Calotype serves %s", self._listen.url)
             if self._worker is not None:
                 self._worker.start()

@@ -216,5 +216,4 @@ def _drain(environ: WSGIEnvironment) -> None:
     """Read the body of a refused request on, within limits: or else the client, still sending,
     sees a broken connection in the place of our answer."""
     if environ["REQUEST_METHOD"] not in READING:
-        body = web.RequestBody(falcon.Request(environ), patience=int(_DRAIN_SECONDS))
-        body.drain(_DRAIN, _DRAIN_SECONDS)
+        web.RequestBody(falcon.Request(environ)).drain(_DRAIN, _DRAIN_SECONDS)

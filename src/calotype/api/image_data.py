@@ -1,7 +1,10 @@
 """The data of an image over HTTP: /v2/images/{id}/file."""
 
 import io
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import falcon
 
@@ -10,7 +13,11 @@ from calotype.api import web
 from calotype.model.image import Image
 from calotype.services.image_data import ImageData, Window
 
+LOG = logging.getLogger(__name__)
+
 OCTETS = "application/octet-stream"
+#: What a size can have at most: more digits than the number of bytes that a column can hold.
+_DIGITS = 19
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,11 @@ class ImageDataApi:
 
     def upload(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """PUT /v2/images/{id}/file: the body becomes the image's data. 204."""
-        body = web.RequestBody(req, self.patience.client_timeout)
+        web.limit_silence(req, self.patience.client_timeout)
+        body = web.RequestBody(req)
         try:
             self._upload(req, body, image_id)
-        except errors.Error:
+        except Exception:
             if not body.drain(self.patience.drain_bytes, self.patience.drain_seconds):
                 resp.set_header("Connection", "close")
             raise
@@ -43,18 +51,26 @@ class ImageDataApi:
     def download(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """GET and HEAD /v2/images/{id}/file: the data, or a part of it. 200, 206, 204, 304."""
         web.no_body(req)
+        web.limit_silence(req, self.patience.client_timeout)
         image = self.data.download(web.caller(req), image_id)
         if image.size is None or not image.locations:
             resp.status = 204
             return
         etag = _etag(image)
-        part = web.wanted_part(req, image.size, etag)
-        _describe(resp, image, part, etag)
         if web.matches(req.get_header("If-None-Match"), etag):
             resp.status = 304
+            resp.set_header("ETag", str(etag))
             return
+        part = _wanted_part(req, resp, image.size, etag)
+        data = None
         if req.method != "HEAD" and part.window.length:
-            self._send(req, resp, image, part.window)
+            data = self.data.read(image, part.window)
+            if data is None:
+                resp.status = 204
+                return
+        _describe(resp, image, part, etag)
+        if data is not None:
+            resp.set_stream(_sendable(req, data, image, part.window), part.window.length)
 
     def _upload(self, req: falcon.Request, body: web.RequestBody, image_id: str) -> None:
         declared = declared_size(req)
@@ -68,20 +84,6 @@ class ImageDataApi:
             declared=declared,
             store_id=req.get_header("X-Image-Meta-Store"),
         )
-
-    def _send(
-        self, req: falcon.Request, resp: falcon.Response, image: Image, window: Window
-    ) -> None:
-        data = self.data.read(image, window)
-        if data is None:
-            resp.status = 204
-            resp.content_length = None
-            return
-        if isinstance(data, io.IOBase):
-            data.seek(window.offset)
-            if _ends_early(image, window) and not _honours_length(req):
-                data = streams.blocks(_Limited(data, window.length))
-        resp.set_stream(data, window.length)
 
 
 @dataclass
@@ -101,22 +103,52 @@ def declared_size(req: falcon.Request) -> int | None:
     """The size the client promises: x-openstack-image-size, or else Content-Length.
 
     A header of 0 says that the size is not known, as Glance reads it. Raises Invalid when the
-    header is no whole number of 0 or more.
+    header is no whole number of 0 or more, SizeMismatch when Content-Length contradicts it.
     """
     header = req.get_header("X-OpenStack-Image-Size")
+    length = req.content_length
     if header is None:
-        return req.content_length
+        return length
     text = header.strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+    if not (text.isascii() and text.isdigit()):
         raise errors.Invalid(
             f"x-openstack-image-size: must be a whole number of bytes, 0 or more, not {header!r}"
         )
-    return int(text) or req.content_length
+    if len(text) > _DIGITS:
+        raise errors.OverLimit("x-openstack-image-size: no image can be as large as that")
+    size = int(text) or length
+    if length is not None and size != length:
+        LOG.warning("%s: %d bytes are declared, but the request has %d", req.path, size, length)
+        raise errors.SizeMismatch(
+            f"Size mismatch: x-openstack-image-size says {size} bytes, Content-Length {length}"
+        )
+    return size
 
 
 def _etag(image: Image) -> str | None:
     digest = image.os_hash_value or image.checksum
     return f'"{digest}"' if digest else None
+
+
+def _wanted_part(
+    req: falcon.Request, resp: falcon.Response, size: int, etag: str | None
+) -> web.Part:
+    try:
+        return web.wanted_part(req, size, etag)
+    except errors.RangeNotSatisfiable:
+        resp.set_header("Content-Range", f"bytes */{size}")
+        raise
+
+
+def _sendable(
+    req: falcon.Request, data: BinaryIO | Iterator[bytes], image: Image, window: Window
+) -> Any:
+    """The data in a form that servers send as it is: a file, from where it stands, by sendfile."""
+    if isinstance(data, io.IOBase):
+        data.seek(window.offset)
+        if _ends_early(image, window) and not _honours_length(req):
+            return streams.blocks(_Limited(data, window.length))
+    return data
 
 
 def _describe(resp: falcon.Response, image: Image, part: web.Part, etag: str | None) -> None:

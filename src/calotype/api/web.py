@@ -2,6 +2,8 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from calotype.services.image_data import Window
 
 #: The largest JSON body that is read, in bytes.
 JSON_LIMIT = 4 << 20
+#: Bytes of a refused body read at a time: few, for servers return only when they have them all.
+_DROP = 64 << 10
 
 # No image has more bytes than a number of 19 digits can say.
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.IGNORECASE)
@@ -30,7 +34,7 @@ def json_body(req: falcon.Request) -> Any:
     """The JSON of a request. Raises Invalid when there is none or it is broken, OverLimit."""
     if (req.content_length or 0) > JSON_LIMIT:
         raise errors.OverLimit(f"The request body is larger than {JSON_LIMIT} bytes")
-    raw = req.bounded_stream.read(JSON_LIMIT + 1) if not _chunked(req) else _read_all(req)
+    raw = _receive_all(req)
     if len(raw) > JSON_LIMIT:
         raise errors.OverLimit(f"The request body is larger than {JSON_LIMIT} bytes")
     if not raw:
@@ -48,7 +52,7 @@ def json_body_or_none(req: falcon.Request) -> Any:
 
 def no_body(req: falcon.Request) -> None:
     """Raise Invalid when a request that takes no body has one."""
-    if req.content_length or (_chunked(req) and _read_all(req)):
+    if req.content_length or (_chunked(req) and _receive_all(req)):
         raise errors.Invalid("This request takes no body")
 
 
@@ -63,11 +67,29 @@ def _chunked(req: falcon.Request) -> bool:
     return "chunked" in (req.get_header("Transfer-Encoding") or "").lower()
 
 
-def _read_all(req: falcon.Request) -> bytes:
+def _receive_all(req: falcon.Request) -> bytes:
+    """The whole body, or so much of it that it is clearly too long."""
+    stream = req.stream if _chunked(req) else req.bounded_stream
+    with _receiving():
+        return bytes(stream.read(JSON_LIMIT + 1))
+
+
+@contextmanager
+def _receiving() -> Iterator[None]:
+    """Raise ClientGone for whatever goes wrong while a body is read."""
     try:
-        return bytes(req.stream.read(JSON_LIMIT + 1))
+        yield
     except OSError as error:
         raise errors.ClientGone() from error
+    except Exception as error:  # each server has errors of its own for broken chunks
+        raise errors.ClientGone(f"The request body is broken: {error}") from error
+
+
+def limit_silence(req: falcon.Request, seconds: float) -> None:
+    """From here on, fail to read and to write when the client is silent for that long."""
+    # Servers other than gunicorn have a setting for this.
+    if (socket := req.env.get("gunicorn.socket")) is not None:
+        socket.settimeout(seconds)
 
 
 class RequestBody:
@@ -77,12 +99,11 @@ class RequestBody:
     is not the end of the data, so the bytes are counted here.
     """
 
-    def __init__(self, req: falcon.Request, patience: int) -> None:
+    def __init__(self, req: falcon.Request) -> None:
+        self._req = req
         self._stream = req.env["wsgi.input"]
         self._left = None if _chunked(req) else (req.content_length or 0)
-        socket = req.env.get("gunicorn.socket")
-        if socket is not None:
-            socket.settimeout(patience or None)
+        self._broken = False
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes. Raises ClientGone when the connection broke or was silent."""
@@ -90,16 +111,14 @@ class RequestBody:
             size = min(size, self._left)
             if size == 0:
                 return b""
-        try:
+        self._broken = True
+        with _receiving():
             block: bytes = self._stream.read(size)
-        except OSError as error:
-            raise errors.ClientGone() from error
-        except Exception as error:  # each server has errors of its own for broken chunks
-            raise errors.ClientGone(f"The request body is broken: {error}") from error
         if self._left is not None:
             self._left -= len(block)
             if not block:
                 raise errors.ClientGone()
+        self._broken = False
         return block
 
     def drain(self, limit: int, seconds: float) -> bool:
@@ -109,14 +128,13 @@ class RequestBody:
         place of the reason.
         """
         deadline = time.monotonic() + seconds
-        try:
-            while limit > 0 and time.monotonic() < deadline:
-                block = self.read(min(limit, 1 << 18))
+        with suppress(errors.ClientGone):
+            while not self._broken and limit > 0 and (left := deadline - time.monotonic()) > 0:
+                limit_silence(self._req, left)
+                block = self.read(min(limit, _DROP))
                 if not block:
                     return True
                 limit -= len(block)
-        except errors.ClientGone:
-            return False
         return False
 
 

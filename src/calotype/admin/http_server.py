@@ -1,0 +1,57 @@
+"""gunicorn as this service needs it: no client may hold up others, however slow or silent it is."""
+
+import logging
+import socket
+import struct
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.util import close_graceful
+from gunicorn.workers.gthread import ThreadWorker
+
+
+class Worker(ThreadWorker):
+    """gunicorn's process of threads, which do all the waiting for clients."""
+
+    def handle(self, conn: Any) -> Any:
+        """Answer requests on a connection; whether to go on with it."""
+        goes_on = super().handle(conn)
+        if not goes_on:
+            # A connection is closed in two steps, with a wait for the client in between. The main
+            # loop would do the waiting, and nobody else would be served meanwhile.
+            with suppress(OSError):
+                close_graceful(conn.sock.dup())
+                conn.sock.shutdown(socket.SHUT_RD)  # what is waited for from here on has come
+        return goes_on
+
+
+class ServerLog(Logger):
+    """gunicorn's messages through our own logging; only the access log keeps its handler."""
+
+    def setup(self, cfg: Any) -> None:
+        """Give each log its handler."""
+        self.loglevel = logging.INFO
+        self.error_log.handlers = []
+        self.error_log.propagate = True
+        if cfg.accesslog:
+            self._set_handler(self.access_log, cfg.accesslog, fmt=logging.Formatter("%(message)s"))
+            self.access_log.setLevel(logging.INFO)
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log the error at hand; that of `limit_silence` is none."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.info("Dropped a client that was silent for too long")
+        else:
+            super().exception(msg, *args, **kwargs)
+
+
+def limit_silence(listeners: Iterable[Any], seconds: int) -> None:
+    """Let reads and writes on all connections fail that wait for a client longer than that."""
+    limit = struct.pack("ll", seconds, 0)
+    for listener in listeners:
+        # Connections inherit this from the socket that accepts them.
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, limit)
