@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
 from calotype.db import image_query
-from calotype.db.aggregates import alive, children
+from calotype.db.aggregates import alive, children, row_as_json
 from calotype.db.engine import Database
 from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
 from calotype.model.filter import Filter, Viewer
@@ -30,13 +30,15 @@ _FIELDS = (
 )  # fmt: skip
 
 _WHOLE = select(
-    images.c.id,
-    images.c.created_at,
-    images.c.updated_at,
-    *(images.c[name] for name in _FIELDS),
-    children(image_properties, images.c.id, "name", "value").label("properties"),
-    children(image_tags, images.c.id, "value").label("tags"),
-    children(image_locations, images.c.id, "value", "meta_data", "status").label("locations"),
+    row_as_json(
+        images.c.id,
+        images.c.created_at,
+        images.c.updated_at,
+        *(images.c[name] for name in _FIELDS),
+        children(image_properties, images.c.id, "name", "value"),
+        children(image_tags, images.c.id, "value"),
+        children(image_locations, images.c.id, "value", "meta_data", "status"),
+    )
 )
 _ONE = _WHOLE.where(images.c.id == bindparam("image_id"), alive(images))
 _IS_MEMBER = select(image_members.c.id).where(
@@ -185,15 +187,25 @@ def _image(row: Sequence[Any]) -> Image:
         image_id, created_at, updated_at, status, visibility, owner, name, disk_format,
         container_format, size, virtual_size, checksum, hash_algo, hash_value, min_disk, min_ram,
         protected, os_hidden, properties, tags, locations,
-    ) = row  # fmt: skip
+    ) = orjson.loads(row[0])  # fmt: skip
     return Image(
-        image_id, Status(status), Visibility(visibility), created_at, updated_at, owner, name,
-        disk_format, container_format, size, virtual_size, checksum, hash_algo, hash_value,
-        min_disk, min_ram, bool(protected), bool(os_hidden),
-        dict(orjson.loads(properties).values()) if properties else {},
-        tuple(value for (value,) in orjson.loads(tags).values()) if tags else (),
-        _locations(orjson.loads(locations)) if locations else (),
+        image_id, Status(status), Visibility(visibility), _time(created_at), _time(updated_at),
+        owner, name, disk_format, container_format, size, virtual_size, checksum, hash_algo,
+        hash_value, min_disk, min_ram, bool(protected), bool(os_hidden),
+        dict(_rows(properties).values()),
+        tuple(value for (value,) in _rows(tags).values()),
+        _locations(_rows(locations)),
     )  # fmt: skip
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _rows(found: Any) -> dict[str, Any]:
+    """Rows by their number; engines give them as JSON, as text that holds it, or not at all."""
+    rows: dict[str, Any] = orjson.loads(found) if isinstance(found, str) else found or {}
+    return rows
 
 
 def _locations(rows: Mapping[str, Sequence[Any]]) -> tuple[Location, ...]:
