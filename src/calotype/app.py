@@ -140,7 +140,7 @@ def make_stores(settings: Settings) -> Catalog:
 
 def _usable(backend: Backend) -> bool:
     if backend.type not in STORES:
-        LOG.info("Store %s: the type %s has no driver yet", backend.id, backend.type)
+        LOG.debug("Store %s: the type %s has no driver yet", backend.id, backend.type)
     return backend.type in STORES
 
 
