@@ -12,7 +12,8 @@ from calotype.settings.tree import Settings
 def setup(settings: Settings) -> None:
     """Start logging. What the files say about levels, formats and targets holds.
 
-    Raises BadSettings for a wrong value among them. Without a target everything goes to stderr: a service that says nothing helps nobody.
+    Without a target everything goes to stderr: a service that says nothing helps nobody. Raises
+    BadSettings for a wrong value.
     """
     conf = settings.conf
     for group, options in _options.list_opts():
