@@ -203,8 +203,8 @@ def _refuse(
     error: errors.Error,
     challenge: str | None = None,
 ) -> list[bytes]:
-    body = failures.body(status, error.message)
-    headers = [("Content-Type", falcon.MEDIA_JSON), ("Content-Length", str(len(body)))]
+    media, body = failures.readable(environ, status, error.message)
+    headers = [("Content-Type", media), ("Content-Length", str(len(body)))]
     if challenge is not None:
         headers.append(("WWW-Authenticate", challenge))
     _drain(environ)
