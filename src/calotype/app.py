@@ -172,7 +172,9 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
     bodies = Bodies(documents["image"])
     handlers = routes.Handlers(
         images=ImagesApi(
-            images=Images(parts.images, parts.deletes, gate, policy, quota, parts.stores),
+            images=Images(
+                parts.images, parts.deletes, gate, policy, quota, parts.stores, parts.leases
+            ),
             bodies=bodies,
             shown=shown,
             paging=filters.Paging(service.limit_param_default, service.api_limit_max),

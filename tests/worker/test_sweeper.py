@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -211,8 +212,58 @@ def test_asks_in_batches_and_in_an_order_that_loses_no_race() -> None:
         named |= set(rows.images[key])
     assert swept(store, rows) == Swept(count=BATCH + 5, bytes=BATCH + 5)
     assert held(store) == named
-    # An upload that ends meanwhile is either still busy at the first or named at the second.
-    assert rows.asked == ["busy", "known", "located"] * 3
+    # An upload that ends meanwhile is either still busy at the first or named at the second. Then
+    # each thing that goes is asked for once more.
+    half = BATCH // 2
+    assert rows.asked == [
+        word
+        for removed in (half, half, 5)
+        for word in ["busy", "known", "located", *["known"] * removed]
+    ]
+
+
+def test_what_an_upload_has_replaced_since_it_was_found_stays() -> None:
+    store, rows, key = MemoryStore(), Rows(), new_key()
+    url = put(store, key)
+    rows.images[key] = []
+
+    @contextmanager
+    def alone(image_id: str) -> Iterator[None]:
+        assert image_id == key
+        rows.images[key] = [url]  # just before it was our turn, an upload ended
+        yield
+
+    done = sweep(
+        [("main", store)],
+        known=rows.known,
+        busy=rows.busy,
+        located=rows.located,
+        alone=alone,
+        older_than=LATER,
+    )
+    assert (done, held(store)) == (Swept(), {url})
+
+
+def test_what_somebody_works_on_is_left_for_the_next_pass() -> None:
+    store, rows, keys = MemoryStore(), Rows(), [new_key(), new_key()]
+    urls = [put(store, key) for key in keys]
+    rows.images = {key: [] for key in keys}
+
+    @contextmanager
+    def alone(image_id: str) -> Iterator[None]:
+        if image_id == keys[0]:
+            raise errors.Conflict()
+        yield
+
+    done = sweep(
+        [("main", store)],
+        known=rows.known,
+        busy=rows.busy,
+        located=rows.located,
+        alone=alone,
+        older_than=LATER,
+    )
+    assert (done, held(store)) == (Swept(count=1, bytes=10), {urls[0]})
 
 
 class Troubled(MemoryStore):

@@ -26,7 +26,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "sweep",
         help="remove what crashes left behind, once",
         description=(
-            "Put images whose upload died back to queued, and remove bytes that belong to no image."
+            "Put images whose upload died back to queued, finish deletes that were cut off, and "
+            "remove bytes that belong to no image."
         ),
         epilog="example: calotype sweep --grace 0",
     )
@@ -45,8 +46,10 @@ def run_sweep(args: argparse.Namespace) -> int:
     """One pass; prints what was done."""
     parts = _parts(args)
     done = _cleaner(parts, args.grace).clean()
-    print(f"{done.requeued} images queued again, "
-          f"{done.removed} leftovers removed ({done.bytes} bytes)")  # fmt: skip
+    print(
+        f"{done.requeued} images queued again, {done.deleted} deletes finished, "
+        f"{done.removed} leftovers removed ({done.bytes} bytes)"
+    )
     return 1 if done.errors else 0
 
 
@@ -85,6 +88,14 @@ def _parts(args: argparse.Namespace) -> Parts:
 
 
 def _cleaner(parts: Parts, grace: int | None) -> Cleaner:
-    if grace is None:
-        grace = parts.settings.service.calotype_sweep_grace
-    return Cleaner(parts.images, parts.leases, parts.stores, grace)
+    service, scrubber = parts.settings.service, parts.settings.scrubber
+    return Cleaner(
+        parts.images,
+        parts.deletes,
+        parts.leases,
+        parts.stores,
+        grace=service.calotype_sweep_grace if grace is None else grace,
+        patience=None
+        if scrubber.delayed_delete
+        else scrubber.scrub_time + service.calotype_task_lease,
+    )

@@ -3,13 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, select, update
 
 from calotype import errors
+from calotype.db.belongings import living
 from calotype.db.engine import Database
-from calotype.db.images import compare_and_set, living, now
+from calotype.db.images import compare_and_set, now
 from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
 from calotype.model.image import Image, Status
+from calotype.model.location import Location
 
 _LOCATION = image_locations.c
 
@@ -77,3 +80,20 @@ class Deletes:
         )
         with self._db.reading() as connection:
             return list(connection.execute(wanted).scalars())
+
+    def locations(self, image_id: str) -> list[Location]:
+        """Where the data lies that an image still has; nothing unless it is pending_delete."""
+        wanted = (
+            select(_LOCATION.value, _LOCATION.meta_data)
+            .join(images, images.c.id == _LOCATION.image_id)
+            .where(
+                images.c.id == image_id,
+                images.c.status == Status.PENDING_DELETE,
+                _LOCATION.status == Status.PENDING_DELETE,
+            )
+        )
+        with self._db.reading() as connection:
+            return [
+                Location(url, orjson.loads(metadata or "{}"), Status.PENDING_DELETE)
+                for url, metadata in connection.execute(wanted)
+            ]

@@ -10,6 +10,7 @@ from calotype.caller import Caller
 from calotype.db.deletes import Deletes
 from calotype.db.images import Images as Rows
 from calotype.db.images import now
+from calotype.db.leases import Leases
 from calotype.model import changes as patching
 from calotype.model.changes import Change, Op
 from calotype.model.filter import Filter, Viewer
@@ -34,6 +35,7 @@ class Images:
         policy: Policy,
         quota: Quota,
         stores: Catalog,
+        leases: Leases,
     ) -> None:
         self._images = images
         self._deletes = deletes
@@ -41,6 +43,7 @@ class Images:
         self._policy = policy
         self._quota = quota
         self._stores = stores
+        self._leases = leases
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -117,17 +120,19 @@ class Images:
         if not image.locations:
             self._deletes.finish(image.id, image.status)
             return
-        self._deletes.begin(image)
-        try:
-            complete = self._delete_data(image)
-        except errors.DataInUse:
-            self._deletes.cancel(image)
-            raise
-        if complete:
-            self._deletes.finish(image.id, Status.PENDING_DELETE)
+        # The lease keeps the worker from finishing what it takes for a delete that was cut off.
+        with self._leases.hold(f"image:{image.id}"):
+            self._deletes.begin(image)
+            try:
+                complete = self._delete_data(image)
+            except errors.DataInUse:
+                self._deletes.cancel(image)
+                raise
+            if complete:
+                self._deletes.finish(image.id, Status.PENDING_DELETE)
 
     def _delete_data(self, image: Image) -> bool:
-        """Remove all copies; False when a store failed and the scrubber has to try again."""
+        """Remove all copies; False when a store failed and the worker has to try again."""
         complete = True
         for location in image.locations:
             try:

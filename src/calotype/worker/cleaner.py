@@ -1,19 +1,22 @@
 """What crashes leave behind, put right: uploads that died, deletes that stopped, stray bytes.
 
 An upload holds a lease as long as its process lives. An image that is `saving` without one has
-lost its process: it is queued again. Bytes that no image names and that are older than the grace
-time are removed.
+lost its process: it is queued again. An image that is `pending_delete` although deletes are not
+delayed here has lost the process that was deleting it, or its store was not reachable: what is left
+of it is deleted. Bytes that no image names and that are older than the grace time are removed.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from calotype import errors
+from calotype.db.deletes import Deletes
 from calotype.db.images import Images
-from calotype.db.leases import Leases
+from calotype.db.leases import Lease, Leases
 from calotype.model.image import Status
 from calotype.stores.catalog import Catalog
 from calotype.worker import sweeper
@@ -26,36 +29,67 @@ class Cleaned:
     """What one pass did. `bytes`: the size of what was removed."""
 
     requeued: int = 0
+    deleted: int = 0
     removed: int = 0
     bytes: int = 0
     errors: int = 0
 
 
 class Cleaner:
-    """Cleans up, one process at a time. `grace`: seconds that stray bytes are left alone."""
+    """Cleans up, one process at a time. `grace`: seconds that stray bytes are left alone.
 
-    def __init__(self, images: Images, leases: Leases, stores: Catalog, grace: int) -> None:
+    `patience`: seconds after which a delete that has not ended counts as cut off; None when
+    deletes are delayed on purpose, which is the scrubber's business.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        deletes: Deletes,
+        leases: Leases,
+        stores: Catalog,
+        *,
+        grace: int,
+        patience: int | None,
+    ) -> None:
         self._images = images
+        self._deletes = deletes
         self._leases = leases
         self._stores = stores
         self._grace = grace
+        self._patience = patience
 
     def clean(self) -> Cleaned:
         """One whole pass. Raises Conflict while another process cleans."""
         with self._leases.hold("sweeper"):
             requeued = self.requeue()
+            deleted = self.finish_deletes()
             swept = self._sweep()
-        return Cleaned(requeued, swept.count, swept.bytes, swept.errors)
+        return Cleaned(requeued, deleted, swept.count, swept.bytes, swept.errors)
 
     def requeue(self) -> int:
         """Queue images again whose upload died with its process; how many."""
+        return self._each(self._abandoned(), self._requeue)
+
+    def finish_deletes(self) -> int:
+        """Delete what is left of images whose delete was cut off; how many are gone now."""
+        if self._patience is None:
+            return 0
+        pending = self._deletes.pending(self._patience)
+        count = self._each(pending, self._finish_delete)
+        if count < len(pending):
+            LOG.warning("%d deletes cannot be finished yet: trying again", len(pending) - count)
+        return count
+
+    def _each(self, image_ids: Iterable[str], mend: Callable[[str, Lease], bool]) -> int:
         count = 0
-        for image_id in self._abandoned():
-            try:
-                with self._leases.hold(f"image:{image_id}"):
-                    count += self._requeue(image_id)
-            except (errors.ImageNotFound, errors.Conflict):
-                continue  # somebody else deals with it
+        for image_id in image_ids:
+            # Somebody else may be dealing with it, or just have done so.
+            with (
+                suppress(errors.ImageNotFound, errors.Conflict),
+                self._leases.hold(f"image:{image_id}") as lease,
+            ):
+                count += mend(image_id, lease)
         return count
 
     def run(
@@ -66,7 +100,7 @@ class Cleaner:
         interval: float,
         orphaned: Callable[[], bool],
     ) -> None:
-        """Queue dead uploads again every `often` seconds, clean all every `interval` (0: never).
+        """Mend what died every `often` seconds, clean everything every `interval` (0: never).
 
         Ends when `stop` is set, or when the process that started this one is gone.
         """
@@ -78,6 +112,7 @@ class Cleaner:
                     self.clean()
                 else:
                     self.requeue()
+                    self.finish_deletes()
             except errors.Conflict:
                 LOG.info("Another process is cleaning up; leaving it to that one")
             except Exception:  # the loop goes on whatever one pass met
@@ -89,13 +124,26 @@ class Cleaner:
         while time.monotonic() < end and not orphaned() and not stop.wait(1.0):
             pass
 
-    def _requeue(self, image_id: str) -> int:
+    def _requeue(self, image_id: str, lease: Lease) -> bool:
         image = self._images.get(image_id)
         if image.status is not Status.SAVING:
-            return 0
-        self._images.swap(image, image.moved_to(Status.QUEUED, size=None))
+            return False
+        self._images.swap(image, image.moved_to(Status.QUEUED, size=None), lease.confirm)
         LOG.warning("Image %s: its upload died, it is queued again", image_id)
-        return 1
+        return True
+
+    def _finish_delete(self, image_id: str, _lease: Lease) -> bool:
+        for location in self._deletes.locations(image_id):
+            try:
+                self._stores.holding(location).delete(location)
+            except (errors.DataNotFound, errors.Unsupported):
+                continue
+            except errors.StoreError as error:
+                LOG.info("Image %s: its data cannot be deleted yet: %s", image_id, error)
+                return False
+        self._deletes.finish(image_id, Status.PENDING_DELETE)
+        LOG.warning("Image %s: its delete was cut off, it is finished", image_id)
+        return True
 
     def _abandoned(self) -> Sequence[str]:
         saving = self._images.in_status(Status.SAVING)
@@ -112,5 +160,6 @@ class Cleaner:
             known=self._images.named,
             busy=self._busy,
             located=self._images.located,
+            alone=lambda image_id: self._leases.hold(f"image:{image_id}"),
             older_than=time.time() - self._grace,
         )

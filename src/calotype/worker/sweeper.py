@@ -11,12 +11,15 @@ another name, e.g. after the path of a folder was changed.
 
 Data that was never completed needs only rule 1, since nothing can name it. The questions to the
 database are asked in an order that loses no race with an upload that ends: first what lies there,
-then what is being written, then what is named.
+then what is being written, then what is named. An upload that begins meanwhile may put its own data
+in the place of what was found: so nobody else works on the image while its bytes are removed, and
+whether they are named is asked once more.
 """
 
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
@@ -59,6 +62,7 @@ class _Questions:
     known: Callable[[Sequence[str]], Collection[str]]
     busy: Callable[[Sequence[str]], Collection[str]]
     located: Callable[[Sequence[str]], Mapping[str, Collection[str]]]
+    alone: Callable[[str], AbstractContextManager[object]]
 
 
 def sweep(
@@ -67,6 +71,7 @@ def sweep(
     known: Callable[[Sequence[str]], Collection[str]],
     busy: Callable[[Sequence[str]], Collection[str]],
     located: Callable[[Sequence[str]], Mapping[str, Collection[str]]] | None = None,
+    alone: Callable[[str], AbstractContextManager[object]] = nullcontext,
     older_than: float,
 ) -> Swept:
     """Remove from each store that can be swept what no image names, older than a moment.
@@ -81,7 +86,7 @@ def sweep(
 
     What fails is counted and left for the next pass.
     """
-    questions = _Questions(known, busy, located or _never_heard_of)
+    questions = _Questions(known, busy, located or _never_heard_of, alone)
     done = Swept()
     for name, store in stores:
         if not isinstance(store, Sweeps):
@@ -111,7 +116,7 @@ def _sweep_store(
             doomed, doubtful = _judge(batch, questions)
             done += Swept(doubtful=doubtful)
             for location in doomed:
-                done += _remove(name, store, location)
+                done += _remove(name, store, location, questions)
     except errors.Error as error:
         LOG.error("Sweeping store %s stopped: %s", name, error)
         done += Swept(errors=1)
@@ -144,7 +149,18 @@ def _is_ours(location: Location, image_id: str, located: Mapping[str, Collection
     return all(_kind(url) != _kind(location.url) for url in located[image_id])
 
 
-def _remove(name: str, store: Store, location: Location) -> Swept:
+def _remove(name: str, store: Store, location: Location, questions: _Questions) -> Swept:
+    try:
+        with questions.alone(_image_id(location) or ""):
+            if location.url in questions.known([location.url]):
+                return Swept()
+            return _remove_now(name, store, location)
+    except errors.Conflict as error:
+        LOG.info("Data in store %s is left for the next pass: %s", name, error)
+        return Swept()
+
+
+def _remove_now(name: str, store: Store, location: Location) -> Swept:
     try:
         size = store.size(location)
         store.delete(location)
