@@ -48,14 +48,14 @@ def apply(image: Image, changes: Iterable[Change]) -> Image:
 
 def _apply_field(image: Image, change: Change) -> Image:
     if change.op is Op.REMOVE:
-        raise errors.Denied(f"Attribute '{change.name}' may not be removed.")
+        raise errors.Denied(f"{change.name}: cannot be removed, only replaced")
     if change.op is Op.ADD and change.strict:
-        raise errors.Conflict(f"Property {change.name} already present.")
+        raise errors.Conflict(f"{change.name}: is there already; replace it")
     value = change.value
     match change.name:
         case "container_format" | "disk_format" if image.status not in _FORMATS_OPEN:
             raise errors.Denied(
-                f"Attribute {change.name} can be only replaced for a queued image; "
+                f"{change.name}: cannot change once an image has data; "
                 f"this one is {image.status.value}"
             )
         case "visibility":
@@ -68,9 +68,9 @@ def _apply_field(image: Image, change: Change) -> Image:
 def _apply_property(image: Image, change: Change) -> Image:
     name, present = change.name, change.name in image.properties
     if change.op is not Op.ADD and not present:
-        raise errors.Conflict(f"Property {name} does not exist.")
+        raise errors.Conflict(f"{name}: the image has no such property")
     if change.op is Op.ADD and change.strict and present:
-        raise errors.Conflict(f"Property {name} already present.")
+        raise errors.Conflict(f"{name}: the image has this property already; replace it")
     properties = dict(image.properties)
     if change.op is Op.REMOVE:
         del properties[name]

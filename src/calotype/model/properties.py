@@ -49,7 +49,7 @@ HIDDEN = frozenset({"os_glance_stage_host", "os_glance_hash_op_host"})
 def refuse_reason(name: str) -> str | None:
     """Why a caller may not set the field `name`, or None when it may."""
     if name in READ_ONLY:
-        return f"Attribute '{name}' is read-only."
+        return f"'{name}' is read-only: leave it out"
     if name in RESERVED or name.startswith(OURS):
-        return f"Attribute '{name}' is reserved."
+        return f"'{name}' is reserved for the service: choose another name"
     return None
