@@ -5,7 +5,7 @@ compare-and-set on the status that writes only what differs, so two people who c
 things of one image do not undo each other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
-from calotype.db import image_query
+from calotype.db import belongings, image_query
 from calotype.db.aggregates import alive, children, row_as_json
 from calotype.db.engine import Database
 from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
@@ -46,6 +46,8 @@ _IS_MEMBER = select(image_members.c.id).where(
     image_members.c.member == bindparam("member"),
     alive(image_members),
 )
+
+_ALIKE = "A property of that name exists already (some databases ignore case in names)"
 
 #: Something that must hold for a change to happen, e.g. `Lease.confirm`.
 Guard = Callable[[Connection], None]
@@ -87,7 +89,7 @@ class Images:
         try:
             self._db.transaction(lambda connection: _insert(connection, image))
         except IntegrityError as error:
-            raise errors.Duplicate(f"The image id {image.id} is already in use") from error
+            raise errors.Conflict(_ALIKE) from error
 
     def swap(self, old: Image, new: Image, guard: Guard | None = None) -> Image:
         """Replace `old` by `new` if its status is still the same; return what is saved.
@@ -105,9 +107,7 @@ class Images:
         try:
             return self._db.transaction(work)
         except IntegrityError as error:
-            raise errors.Conflict(
-                "A property of that name exists already (some databases ignore case in names)"
-            ) from error
+            raise errors.Conflict(_ALIKE) from error
 
     def usage(self, project_id: str) -> int:
         """How many bytes a project stores: the size of each image times its copies."""
@@ -219,21 +219,25 @@ def _locations(rows: Mapping[str, Sequence[Any]]) -> tuple[Location, ...]:
 def _insert(connection: Connection, image: Image) -> None:
     row = {name: getattr(image, name) for name in _FIELDS}
     times = {"created_at": image.created_at, "updated_at": image.updated_at}
-    connection.execute(insert(images).values(id=image.id, deleted=False, **times, **row))
-    _write_properties(connection, image.id, {}, image.properties)
-    _write_tags(connection, image.id, (), image.tags)
-    _write_locations(connection, image.id, (), image.locations)
+    try:
+        connection.execute(insert(images).values(id=image.id, deleted=False, **times, **row))
+    except IntegrityError as error:
+        raise errors.Duplicate(f"The image id {image.id} is already in use") from error
+    belongings.add_properties(connection, image.id, image.properties, image.created_at)
+    belongings.add_tags(connection, image.id, image.tags, image.created_at)
+    belongings.change_locations(connection, image.id, (), image.locations, image.created_at)
 
 
 def write(connection: Connection, old: Image, new: Image) -> Image:
     """Make `old` into `new` in the caller's transaction, as `Images.swap` does."""
     changed = {f: getattr(new, f) for f in _FIELDS if getattr(new, f) != getattr(old, f)}
     compare_and_set(connection, old, updated_at=new.updated_at, **changed)
-    _write_properties(connection, old.id, old.properties, new.properties)
-    _write_tags(connection, old.id, old.tags, new.tags)
+    at = new.updated_at
+    belongings.change_properties(connection, old.id, old.properties, new.properties, at)
+    belongings.change_tags(connection, old.id, old.tags, new.tags, at)
     if new.locations == old.locations:
         return new
-    _write_locations(connection, old.id, old.locations, new.locations)
+    belongings.change_locations(connection, old.id, old.locations, new.locations, at)
     return _read(connection, old.id)
 
 
@@ -246,91 +250,3 @@ def compare_and_set(connection: Connection, old: Image, **values: Any) -> None:
         if _read(connection, old.id).status == old.status:  # raises ImageNotFound when it is gone
             raise errors.StoreError("The database does not count the rows it changed")
         raise errors.ChangedMeanwhile()
-
-
-def living(table: Any, image_id: str) -> Any:
-    """An update of what living rows a table has of an image."""
-    return update(table).where(table.c.image_id == image_id, alive(table))
-
-
-def _write_properties(
-    connection: Connection,
-    image_id: str,
-    old: Mapping[str, str | None],
-    new: Mapping[str, str | None],
-) -> None:
-    table, at = image_properties, now()
-    removed = [name for name in old if name not in new]
-    if removed:
-        gone = living(table, image_id).where(table.c.name.in_(removed))
-        connection.execute(gone.values(deleted=True, deleted_at=at, updated_at=at))
-    changed = {name: value for name, value in new.items() if name not in old or old[name] != value}
-    # A removed property keeps its row (the pair of image and name is unique): revive it.
-    known = _existing(connection, image_id, changed) if old or removed else set()
-    for name in known:
-        row = update(table).where(table.c.image_id == image_id, table.c.name == name)
-        connection.execute(row.values(value=changed[name], deleted=False, updated_at=at))
-    fresh = [
-        {
-            "image_id": image_id,
-            "name": n,
-            "value": v,
-            "created_at": at,
-            "updated_at": at,
-            "deleted": False,
-        }
-        for n, v in changed.items()
-        if n not in known
-    ]
-    if fresh:
-        connection.execute(insert(table), fresh)
-
-
-def _existing(connection: Connection, image_id: str, names: Iterable[str]) -> set[str]:
-    table = image_properties
-    wanted = select(table.c.name).where(table.c.image_id == image_id, table.c.name.in_(list(names)))
-    return set(connection.execute(wanted).scalars())
-
-
-def _write_tags(
-    connection: Connection, image_id: str, old: Sequence[str], new: Sequence[str]
-) -> None:
-    table, at = image_tags, now()
-    removed = [tag for tag in old if tag not in new]
-    if removed:
-        gone = living(table, image_id).where(table.c.value.in_(removed))
-        connection.execute(gone.values(deleted=True, deleted_at=at, updated_at=at))
-    times = {"created_at": at, "updated_at": at, "deleted": False}
-    fresh = [{"image_id": image_id, "value": tag, **times} for tag in new if tag not in old]
-    if fresh:
-        connection.execute(insert(table), fresh)
-
-
-def _write_locations(
-    connection: Connection, image_id: str, old: Sequence[Location], new: Sequence[Location]
-) -> None:
-    table, at = image_locations, now()
-    kept = {location.id for location in new}
-    removed = [location.id for location in old if location.id not in kept]
-    if removed:
-        gone = living(table, image_id).where(table.c.id.in_(removed))
-        connection.execute(
-            gone.values(deleted=True, deleted_at=at, updated_at=at, status="deleted")
-        )
-    for location in new:
-        values = {
-            "value": location.url,
-            "meta_data": orjson.dumps(dict(location.metadata)).decode(),
-        }
-        if location.id is None:
-            times = {
-                "created_at": at,
-                "updated_at": at,
-                "deleted": False,
-                "status": location.status,
-            }
-            connection.execute(insert(table).values(image_id=image_id, **values, **times))
-        elif location not in old:
-            connection.execute(
-                update(table).where(table.c.id == location.id).values(updated_at=at, **values)
-            )
