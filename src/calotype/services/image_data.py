@@ -1,7 +1,7 @@
 """The bytes of an image: putting them behind a queued image, and getting them back."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -105,6 +105,7 @@ class ImageData:
         if declared is not None and declared > room:
             raise errors.OverLimit(f"{declared} bytes are more than {limit} allows, {room}")
         target = self._stores.entry(store_id if self._stores.multi else None)
+        _need_queued(image)
         _need_formats(image)
         _refuse_signed(image)
         with self._leases.hold(f"image:{image.id}") as lease, self._saving(image, lease) as attempt:
@@ -124,22 +125,31 @@ class ImageData:
                 self._activate(attempt.image, active, lease)
         LOG.info("Image %s is active: %d bytes in store %s", image.id, facts.size, target.id)
 
-    def download(self, caller: Caller, image_id: str) -> Image:
-        """The image, if the caller may have its data. Raises ImageNotFound, Denied."""
+    def download(self, caller: Caller, image_id: str, prefer: Sequence[str] = ()) -> Image:
+        """The image, if the caller may have its data. Raises ImageNotFound, Denied.
+
+        `prefer`: the stores from which it should come, the best one first. Raises Invalid when
+        there is no such store.
+        """
         image = self._gate.image(caller, image_id)
         self._gate.allow(caller, "download_image", image)
+        if prefer:
+            self._gate.allow(caller, "download_from_store", image)
+            self._need_stores(prefer)
         if image.status is Status.DEACTIVATED and not caller.is_admin:
             raise errors.Denied(f"Image {image_id} is deactivated: its data is not available")
         return image
 
-    def read(self, image: Image, window: Window) -> BinaryIO | Iterator[bytes] | None:
+    def read(
+        self, image: Image, window: Window, prefer: Sequence[str] = ()
+    ) -> BinaryIO | Iterator[bytes] | None:
         """The data of an image from its best copy; None when no copy has any.
 
         A file comes at its beginning, whatever the window; an iterator gives just the window.
         Raises StoreUnavailable when no copy can be reached.
         """
         trouble: errors.StoreError | None = None
-        for location in self._by_weight(image):
+        for location in self._stores.ordered(image.locations, prefer):
             try:
                 return _open(self._stores.holding(location), location, image, window)
             except errors.DataNotFound as error:
@@ -151,8 +161,11 @@ class ImageData:
             raise errors.StoreUnavailable("The store of this image cannot be reached") from trouble
         return None
 
-    def _by_weight(self, image: Image) -> list[Location]:
-        return sorted(image.locations, key=lambda place: -self._stores.weight(place))
+    def _need_stores(self, prefer: Sequence[str]) -> None:
+        if not self._stores.multi:
+            raise errors.Invalid("prefer: stores have no names here: enabled_backends is not set")
+        for store_id in prefer:
+            self._stores.entry(store_id)
 
     def _labelled(self, location: Location, target: Entry) -> Location:
         if not self._stores.multi:
@@ -246,6 +259,13 @@ class ImageData:
 
 def _checked(image: Image) -> object:
     return image.disk_format, image.container_format, image.properties
+
+
+def _need_queued(image: Image) -> None:
+    if image.status is not Status.QUEUED:
+        raise errors.Conflict(
+            f"Image {image.id} is {image.status.value}: data can be uploaded to a queued image only"
+        )
 
 
 def _need_formats(image: Image) -> None:
