@@ -19,7 +19,7 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi, Patience
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
-from calotype.api.middleware import Application, Negotiation
+from calotype.api.middleware import Application, Negotiation, ReadablePath
 from calotype.api.tasks import TasksApi
 from calotype.db import schema
 from calotype.db.deletes import Deletes
@@ -215,7 +215,7 @@ def make_runner(parts: Parts) -> Runner:
 
 
 def _falcon(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:
-    application = falcon.App()
+    application = falcon.App(middleware=[ReadablePath()])
     application.add_error_handler(Exception, failures.on_defect)
     application.add_error_handler(falcon.HTTPError, failures.on_http_error)
     application.add_error_handler(errors.Error, failures.on_error)

@@ -3,9 +3,29 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import falcon
+
+from calotype import errors
+from calotype.api.validator import check_text
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class ReadablePath:
+    """Refuses paths that are no text we can keep: what they name could not exist."""
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Raise Invalid for bytes that are not UTF-8, and for characters no table can hold."""
+        path = req.env["PATH_INFO"]
+        if path.isascii() and path.isprintable():
+            return
+        try:
+            text = path.encode("latin-1").decode()
+        except UnicodeDecodeError as error:
+            raise errors.Invalid("The path of the URL is not valid UTF-8") from error
+        check_text(text, "The path of the URL")
 
 
 class Negotiation:
