@@ -121,6 +121,14 @@ class FilesystemStore:
                 if location is not None and self._untouched_since(location, older_than):
                     yield location
 
+    def recognizes(self, url: str) -> bool:
+        scheme, _, path = url.partition("://")
+        folder = os.path.dirname(path)
+        if scheme not in self.traits.schemes or not folder.startswith("/"):
+            return False
+        mine = {datadir.path for datadir in self._settings.datadirs}
+        return folder in mine or os.path.realpath(folder) in map(os.path.realpath, mine)
+
     # -- how -------------------------------------------------------------------------------------
 
     def _choose(self, size: int | None) -> str:

@@ -91,6 +91,15 @@ class OpensFiles(Protocol):
 
 
 @runtime_checkable
+class Recognizes(Protocol):
+    """Power: the store can tell by a url alone that the data lies in it, and not in another."""
+
+    def recognizes(self, url: str) -> bool:
+        """Whether a location with this url is one of this store. Does not look for the data."""
+        ...
+
+
+@runtime_checkable
 class Sweeps(Protocol):
     """Power: the store can tell what it holds, so bytes without a row can be found."""
 
