@@ -20,8 +20,10 @@ from calotype.api.image_data import ImageDataApi, Patience
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Negotiation, ReadablePath
+from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 from calotype.db import schema
+from calotype.db.copies import Copies
 from calotype.db.deletes import Deletes
 from calotype.db.engine import Database, Tuning, connect
 from calotype.db.images import Images as ImageRows
@@ -39,6 +41,7 @@ from calotype.services.image_data import ImageData, IntakeRules
 from calotype.services.images import Images
 from calotype.services.info import Info
 from calotype.services.members import Members
+from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
 from calotype.settings.tree import Backend, Settings
 from calotype.stores.catalog import Catalog, Entry
@@ -165,7 +168,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         schemas.custom_properties(settings.config_dirs),
     )
     shown = render.Shown(
-        stores=settings.stores.multi,
+        stores=parts.stores if parts.stores.multi else None,
         direct_url=service.show_image_direct_url,
         locations=service.show_multiple_locations,
     )
@@ -193,6 +196,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             Tasks(parts.tasks, gate),
             Hashes(parts.database, parts.images, gate, service.hashing_algorithm),
         ),
+        stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
         discovery=_discovery(parts, policy, documents),
     )
     known_by = strategy or settings.auth.strategy

@@ -15,6 +15,8 @@ from calotype.api.operations import OPERATIONS, PATH_PARAMETERS
 from calotype.model.image import Image, Status, Visibility
 from calotype.model.location import Location
 from calotype.model.member import Acceptance, Member
+from calotype.stores.catalog import Catalog, Entry
+from calotype.stores.memory import MemoryStore
 
 MOMENT = datetime(2026, 11, 21, 2, 11)
 DOCUMENTS = schemas.documents(
@@ -203,7 +205,8 @@ def test_the_list_says_all_its_filters(description: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("full", [True, False])
 def test_an_image_as_we_show_it_is_as_described(description: dict[str, Any], full: bool) -> None:
-    shown = render.Shown(stores=full, direct_url=full, locations=full)
+    stores = Catalog({"s1": Entry("s1", MemoryStore())}, "s1", multi=True) if full else None
+    shown = render.Shown(stores, direct_url=full, locations=full)
     image = Image(
         "abcdef01-1111-2222-3333-444444444444",
         Status.ACTIVE,

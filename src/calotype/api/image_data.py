@@ -52,7 +52,8 @@ class ImageDataApi:
         """GET and HEAD /v2/images/{id}/file: the data, or a part of it. 200, 206, 204, 304."""
         web.no_body(req)
         web.limit_silence(req, self.patience.client_timeout)
-        image = self.data.download(web.caller(req), image_id)
+        prefer = _preferred(req)
+        image = self.data.download(web.caller(req), image_id, prefer)
         if image.size is None or not image.locations:
             resp.status = 204
             return
@@ -64,7 +65,7 @@ class ImageDataApi:
         part = _wanted_part(req, resp, image.size, etag)
         data = None
         if req.method != "HEAD" and part.window.length:
-            data = self.data.read(image, part.window)
+            data = self.data.read(image, part.window, prefer)
             if data is None:
                 resp.status = 204
                 return
@@ -123,6 +124,12 @@ def declared_size(req: falcon.Request) -> int | None:
             f"Size mismatch: x-openstack-image-size says {size} bytes, Content-Length {length}"
         )
     return size
+
+
+def _preferred(req: falcon.Request) -> list[str]:
+    """The stores that a download is to come from, the best one first: `?prefer=a,b`."""
+    named = (name.strip() for name in (req.get_param("prefer") or "").split(","))
+    return [name for name in named if name]
 
 
 def _etag(image: Image) -> str | None:

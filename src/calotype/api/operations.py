@@ -80,6 +80,7 @@ _DONE = {204: Answer("Done")}
 PATH_PARAMETERS: Mapping[str, Parameter] = {
     "image_id": Parameter("image_id", "path", "The id of the image"),
     "member_id": Parameter("member_id", "path", "The project the image is shared with"),
+    "store_id": Parameter("store_id", "path", "The id of the store"),
     "tag": Parameter(
         "tag", "path", "The tag", {"type": "string", "minLength": 1, "maxLength": 255}
     ),
@@ -167,7 +168,10 @@ def _download(method: str, bodies: Mapping[str, str]) -> Operation:
         id=f"{method}_image_data",
         summary="Download the data of an image" if bodies else "What a download would answer",
         tag="data",
-        parameters=_RANGES,
+        parameters=(
+            _query("prefer", "The stores it should come from, joined by commas, best first"),
+            *_RANGES,
+        ),
         answers={
             200: Answer("All of the data", bodies, _DATA_HEADERS),
             204: Answer("The image has no data"),
@@ -364,6 +368,16 @@ _DATA: Mapping[tuple[str, str], Operation] = {
     ),
 }
 
+_STORES: Mapping[tuple[str, str], Operation] = {
+    ("DELETE", "/v2/stores/{store_id}/{image_id}"): Operation(
+        id="delete_from_store",
+        summary="Remove the copy of an image that one store holds, unless it is the last one",
+        tag="stores",
+        answers=_DONE,
+        refusals=(404, 409),
+    ),
+}
+
 _MEMBERS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/v2/images/{image_id}/members"): Operation(
         id="list_members",
@@ -427,6 +441,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **_SERVICE,
     **_IMAGES,
     **_DATA,
+    **_STORES,
     **_MEMBERS,
     **_TASKS,
 }

@@ -6,16 +6,21 @@ from datetime import datetime
 from typing import Any
 
 from calotype.model.image import Image
+from calotype.model.location import Location
 from calotype.model.member import Member
 from calotype.model.properties import HIDDEN
 from calotype.model.task import Task
+from calotype.stores.catalog import Catalog
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the operator chose to show of an image: its stores, its first location, all of them."""
+    """What the operator chose to show of an image: its stores, its best location, all of them.
 
-    stores: bool = False
+    `stores`: those that have names, None when there is but one without.
+    """
+
+    stores: Catalog | None = None
     direct_url: bool = False
     locations: bool = False
 
@@ -51,21 +56,27 @@ def image(it: Image, shown: Shown) -> dict[str, Any]:
         "updated_at": timestamp(it.updated_at),
     }
     if shown.locations:
-        answer["locations"] = [location(place) for place in it.locations]
+        answer["locations"] = [location(place, shown) for place in it.locations]
     if shown.direct_url and it.locations:
-        answer["direct_url"] = it.locations[0].url
+        best = shown.stores.ordered(it.locations) if shown.stores else it.locations
+        answer["direct_url"] = best[0].url
     answer["tags"] = it.tags
     answer["self"] = f"/v2/images/{it.id}"
     answer["file"] = f"/v2/images/{it.id}/file"
     answer["schema"] = "/v2/schemas/image"
     if shown.stores and it.locations:
-        answer["stores"] = ",".join(place.store for place in it.locations if place.store)
+        named = map(shown.stores.id_of, it.locations)
+        answer["stores"] = ",".join(store_id for store_id in named if store_id)
     return answer
 
 
-def location(place: Any) -> dict[str, Any]:
+def location(place: Location, shown: Shown) -> dict[str, Any]:
     """A location, where those are shown."""
-    return {"url": place.url, "metadata": dict(place.metadata)}
+    metadata = dict(place.metadata)
+    store_id = shown.stores.id_of(place) if shown.stores else None
+    if store_id:
+        metadata["store"] = store_id
+    return {"url": place.url, "metadata": metadata}
 
 
 def images(page: list[Image], shown: Shown, links: Mapping[str, str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
+from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 
 Handler = Callable[..., None]
@@ -24,6 +25,7 @@ class Handlers:
     data: ImageDataApi
     members: MembersApi
     tasks: TasksApi
+    stores: StoresApi
     discovery: DiscoveryApi
 
 
@@ -68,6 +70,7 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
             "DELETE": on.images.untag,
         },
         "/v2/images/{image_id}/tasks": {"GET": on.tasks.list_of_image},
+        "/v2/stores/{store_id}/{image_id}": {"DELETE": on.stores.delete},
     }
 
 

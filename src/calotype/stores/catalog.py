@@ -71,9 +71,7 @@ class Catalog:
                 return entry.store
         raise errors.StoreUnavailable(f"No configured store reads {scheme}:// locations")
 
-    def ordered(
-        self, locations: Iterable[Location], prefer: Sequence[str] = ()
-    ) -> list[Location]:
+    def ordered(self, locations: Iterable[Location], prefer: Sequence[str] = ()) -> list[Location]:
         """Locations as they are to be read: preferred stores first, then heavier ones first."""
 
         def rank(location: Location) -> tuple[int, int]:

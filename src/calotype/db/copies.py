@@ -1,0 +1,77 @@
+"""How one copy of an image goes while others stay: marked first, then gone; or back again."""
+
+from typing import Any
+
+from orjson import loads
+from sqlalchemy import Connection, func, select, update
+
+from calotype import errors
+from calotype.db.aggregates import alive
+from calotype.db.engine import Database
+from calotype.db.images import compare_and_set, now
+from calotype.db.tables import image_locations
+from calotype.model.image import Image, Status
+from calotype.model.location import Location
+
+_ROW = image_locations.c
+
+
+class Copies:
+    """The copies of images in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def begin(self, image: Image, location: Location) -> None:
+        """Hide one copy as pending_delete while its data goes.
+
+        Raises Denied when it is the only one, ChangedMeanwhile, ImageNotFound.
+        """
+        others = select(func.count()).where(
+            _ROW.image_id == image.id,
+            _ROW.id != location.id,
+            _ROW.status == "active",
+            alive(image_locations),
+        )
+
+        def work(connection: Connection) -> None:
+            # Locks the image's row: of two who remove the last two copies one has to see this.
+            compare_and_set(connection, image, updated_at=max(now(), image.updated_at))
+            if connection.execute(others).scalar_one() == 0:
+                raise errors.Denied(
+                    f"This is the only copy of image {image.id}: delete the image instead"
+                )
+            self._move(connection, location, "active", status=Status.PENDING_DELETE)
+
+        self._db.transaction(work)
+
+    def cancel(self, location: Location) -> None:
+        """Take `begin` back: the copy is as it was."""
+        self._db.transaction(
+            lambda connection: self._move(
+                connection, location, Status.PENDING_DELETE, status="active"
+            )
+        )
+
+    def finish(self, location: Location) -> None:
+        """Mark the copy as deleted; its data is gone."""
+        gone = {"status": Status.DELETED, "deleted": True, "deleted_at": now()}
+        self._db.transaction(
+            lambda connection: self._move(connection, location, Status.PENDING_DELETE, **gone)
+        )
+
+    def interrupted(self, image_id: str) -> list[Location]:
+        """The copies of a living image whose delete has begun and not ended."""
+        wanted = select(_ROW.id, _ROW.value, _ROW.meta_data).where(
+            _ROW.image_id == image_id, _ROW.status == Status.PENDING_DELETE, alive(image_locations)
+        )
+        with self._db.reading() as connection:
+            return [
+                Location(url, loads(metadata or "{}"), Status.PENDING_DELETE, number)
+                for number, url, metadata in connection.execute(wanted)
+            ]
+
+    def _move(self, connection: Connection, location: Location, before: str, **values: Any) -> None:
+        row = update(image_locations).where(_ROW.id == location.id, _ROW.status == before)
+        if connection.execute(row.values(updated_at=now(), **values)).rowcount != 1:
+            raise errors.ChangedMeanwhile()
