@@ -22,8 +22,11 @@ def engine_name(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", "sqlite"))
 
 
-def _parts(database: Database, folder: Path, options: Options) -> Parts:
+def _parts(database: Database, folder: Path, options: Options, text: str = "") -> Parts:
+    file = folder / "site.conf"
+    file.write_text(text)
     settings = load(
+        [str(file)],
         overrides={
             ("database", "connection"): database.address,
             ("database", "sqlite_synchronous"): False,
@@ -31,7 +34,6 @@ def _parts(database: Database, folder: Path, options: Options) -> Parts:
             ("DEFAULT", "calotype_drain_seconds"): 0,
             **options,
         },
-        use_defaults_only=True,
     )
     parts = assemble(settings)
     prepare(parts)
@@ -40,11 +42,16 @@ def _parts(database: Database, folder: Path, options: Options) -> Parts:
 
 @pytest.fixture
 def make_site(database: Database, tmp_path: Path) -> Iterator[MakeSite]:
-    """`make_site({(section, option): value}, stores=...)`: a site that is set up differently."""
+    """`make_site({(section, option): value})`: a site that is set up differently.
+
+    `text` stands in its configuration file, for options of libraries; `stores` replaces its stores.
+    """
     made: list[Parts] = []
 
-    def make(options: Options | None = None, *, stores: Catalog | None = None) -> Site:
-        parts = _parts(database, tmp_path, options or {})
+    def make(
+        options: Options | None = None, *, text: str = "", stores: Catalog | None = None
+    ) -> Site:
+        parts = _parts(database, tmp_path, options or {}, text)
         if stores is not None:
             parts = replace(parts, stores=stores)
         made.append(parts)

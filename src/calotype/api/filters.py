@@ -11,6 +11,10 @@ from calotype.model.filter import SORT_KEYS, Condition, Filter, Order, Test, Val
 from calotype.model.image import Visibility
 
 _INT_MAX = (1 << 63) - 1
+#: The most tags and properties that are compared at once.
+_MOST_CONDITIONS = 50
+#: The most values after `in:`.
+_MOST_VALUES = 1000
 _MEMBER_STATUSES = ("accepted", "pending", "rejected", "all")
 
 
@@ -39,6 +43,10 @@ def parse(query: Mapping[str, Sequence[str]], paging: Paging) -> Filter:
     draft = _Draft()
     for name, values in query.items():
         _PARSERS.get(name, _property)(draft, name, values)
+    if len(draft.properties) + len(draft.fields.get("tags", ())) > _MOST_CONDITIONS:
+        raise errors.Invalid(
+            f"tag: no more than {_MOST_CONDITIONS} tags and properties can be asked for at once"
+        )
     limit = draft.fields.pop("limit", paging.default)
     return Filter(
         conditions=tuple(draft.conditions),
@@ -63,10 +71,11 @@ def _order(query: Mapping[str, Sequence[str]]) -> tuple[Order, ...]:
         spread = directions if len(directions) > 1 else [*directions, ""][:1] * len(keys)
         order = [_one_order("sort_key", k, d) for k, d in zip(keys, spread, strict=True)]
         only = directions[0] if len(directions) == 1 else None
-    for extra in ("created_at", "id"):
-        if all(one.key != extra for one in order):
-            order.append(_one_order("sort_dir", extra, only or ""))
-    return tuple(order)
+    order += [_one_order("sort_dir", extra, only or "") for extra in ("created_at", "id")]
+    first: dict[str, Order] = {}
+    for one in order:  # what a key has ordered once, it cannot order again
+        first.setdefault(one.key, one)
+    return tuple(first.values())
 
 
 def _one_order(parameter: str, key: str, direction: str) -> Order:
@@ -138,6 +147,10 @@ def _sorting(_draft: _Draft, _name: str, _values: Sequence[str]) -> None:
     """Read by `_order`, all three parameters together."""
 
 
+def _no_choice(_draft: _Draft, _name: str, _values: Sequence[str]) -> None:
+    """Deleted images are never listed, whatever is asked for."""
+
+
 def _listed(draft: _Draft, name: str, values: Sequence[str]) -> None:
     """`x`, `eq:x` or `in:a,b,"c,d"`."""
     text = values[-1]
@@ -145,7 +158,7 @@ def _listed(draft: _Draft, name: str, values: Sequence[str]) -> None:
     if not colon:
         draft.conditions.append(Condition(name, Test.EQ, text))
     elif operator == "eq":
-        draft.conditions.append(Condition(name, Test.EQ, _unquoted(name, rest)[0]))
+        draft.conditions.append(Condition(name, Test.EQ, rest))
     elif operator == "in":
         draft.conditions.append(Condition(name, Test.IN, _unquoted(name, rest)))
     else:
@@ -159,7 +172,10 @@ def _unquoted(name: str, text: str) -> tuple[str, ...]:
         rows = list(csv.reader([text], strict=True, skipinitialspace=True))
     except csv.Error as error:
         raise errors.Invalid(f"{name}: cannot read the list {text!r}: {error}") from error
-    return tuple(rows[0]) if rows else ("",)
+    found = dict.fromkeys((rows and rows[0]) or [""])
+    if len(found) > _MOST_VALUES:
+        raise errors.Invalid(f"{name}: no more than {_MOST_VALUES} values can be asked for at once")
+    return tuple(found)
 
 
 def _time(draft: _Draft, name: str, values: Sequence[str]) -> None:
@@ -214,6 +230,7 @@ _PARSERS: dict[str, Callable[[_Draft, str, Sequence[str]], None]] = {
     "protected": _protected,
     "tag": _tags,
     "changes-since": _unsupported,
+    "deleted": _no_choice,
     **dict.fromkeys(("name", "id", "status", "container_format", "disk_format"), _listed),
     **dict.fromkeys(("created_at", "updated_at"), _time),
     **dict.fromkeys(("owner", "checksum", "os_hash_value", "os_hash_algo"), _equal),

@@ -10,6 +10,7 @@ import falcon
 from calotype import errors
 from calotype.api import filters, patch, render, web
 from calotype.api.bodies import Bodies
+from calotype.api.validator import check_text, label
 from calotype.services.images import Images
 
 
@@ -90,14 +91,13 @@ class ImagesApi:
 
 
 def _query(req: falcon.Request) -> dict[str, list[str]]:
-    """The query, each name with its values in order. Raises Invalid when it is not UTF-8."""
+    """The query, each name with its values in order. Raises Invalid when it is no text we keep."""
     try:
         query = parse_qs(req.query_string, keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise errors.Invalid("The query of the URL is not valid UTF-8, or far too long") from error
     for name, values in query.items():
-        if "\0" in name or any("\0" in value for value in values):
-            raise errors.Invalid(f"{name!r}: NUL is not allowed in a query")
+        check_text([name, *values], label(name))
     return query
 
 

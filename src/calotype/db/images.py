@@ -80,7 +80,8 @@ class Images:
         if wanted.limit == 0:
             return []
         with self._db.reading() as connection:
-            after = self._marker_values(connection, wanted, viewer) if wanted.marker else None
+            marked = wanted.marker is not None
+            after = self._marker_values(connection, wanted, viewer) if marked else None
             statement = image_query.page(_WHOLE, wanted, viewer, after)
             return [_image(row) for row in connection.execute(statement)]
 
