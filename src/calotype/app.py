@@ -25,6 +25,7 @@ from calotype.api.tasks import TasksApi
 from calotype.db import schema
 from calotype.db.copies import Copies
 from calotype.db.deletes import Deletes
+from calotype.db.digests import Digests
 from calotype.db.engine import Database, Tuning, connect
 from calotype.db.images import Images as ImageRows
 from calotype.db.leases import Leases
@@ -194,7 +195,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
         tasks=TasksApi(
             Tasks(parts.tasks, gate),
-            Hashes(parts.database, parts.images, gate, service.hashing_algorithm),
+            Hashes(parts.database, gate, service.hashing_algorithm),
         ),
         stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
         discovery=_discovery(parts, policy, documents),
@@ -207,14 +208,19 @@ def make_runner(parts: Parts) -> Runner:
     """What runs the tasks of this database, with a job for each kind."""
     settings = parts.settings
     hashing = HashJob(
-        parts.database, parts.images, parts.tasks, parts.stores, settings.service.http_retries
+        parts.images,
+        Digests(parts.database),
+        parts.tasks,
+        parts.stores,
+        retries=settings.service.http_retries,
+        md5=settings.service.calotype_md5_checksum,
     )
     return Runner(
         parts.tasks,
         parts.leases,
         {hashes.TYPE: hashing},
         attempts=settings.service.calotype_task_attempts,
-        threads=settings.task.max_workers,
+        threads=settings.task.task_pool_threads,
     )
 
 

@@ -47,7 +47,7 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
         "ImageTasks": _list_of("tasks", ref("ImageTask")),
         "HashRequest": {
             "type": "object",
-            "properties": {"os_hash_algo": {"type": ["string", "null"]}},
+            "properties": {"os_hash_algo": {"type": "string"}},
             "additionalProperties": False,
         },
         "ImportMethods": _import_methods(),

@@ -7,8 +7,10 @@ import falcon
 
 from calotype import errors
 from calotype.api import render, web
-from calotype.services.hashes import Hashes
+from calotype.services.hashes import ALGORITHMS, Hashes
 from calotype.services.tasks import Tasks
+
+_TAKES = f"the body takes os_hash_algo only, which is one of {', '.join(ALGORITHMS)}"
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ def _algorithm(body: Any) -> str | None:
     if body is None:
         return None
     if not isinstance(body, dict):
-        raise errors.Invalid("The request body must be an object")
+        raise errors.Invalid(f"The request body must be an object; {_TAKES}")
     unknown = [name for name in body if name != "os_hash_algo"]
     if unknown:
-        raise errors.Invalid(f"{unknown[0]}: not known here; the body takes os_hash_algo only")
+        raise errors.Invalid(f"{unknown[0]}: not known here; {_TAKES}")
     algorithm = body.get("os_hash_algo")
-    if algorithm is not None and not isinstance(algorithm, str):
-        raise errors.Invalid("os_hash_algo: must be a string")
+    if algorithm is None and "os_hash_algo" not in body:
+        return None
+    if not isinstance(algorithm, str):
+        raise errors.Invalid(f"os_hash_algo: must be a string; {_TAKES}")
     return algorithm

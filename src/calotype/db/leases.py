@@ -15,18 +15,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
 from calotype.db.engine import Database
-from calotype.db.images import now
 from calotype.db.tables import calotype_leases
 
 LOG = logging.getLogger(__name__)
 _ROW = calotype_leases.c
+
+#: How often a lease is renewed while it lives.
+RENEWALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,17 @@ class Lease:
             )
 
 
+def exactly_now() -> datetime:
+    """The present moment as the tables of our own keep it: UTC, naive, with microseconds."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 class Leases:
     """The leases of this process. `seconds`: how long one lives without being renewed."""
 
     def __init__(self, database: Database, seconds: int) -> None:
         self._db = database
-        self._seconds = seconds
+        self.seconds = seconds
         self._lock = threading.Lock()
         self._pid = 0
         self._held: set[Lease] = set()
@@ -63,7 +70,7 @@ class Leases:
     def hold(self, name: str) -> Iterator[Lease]:
         """Hold a lease while the block runs. Raises Conflict when another one holds it."""
         self._keep_renewing()
-        lease = Lease(name, uuid.uuid4().hex, self._seconds)
+        lease = Lease(name, uuid.uuid4().hex, self.seconds)
         self._take(lease)
         try:
             yield lease
@@ -73,17 +80,18 @@ class Leases:
     def living(self, prefix: str) -> set[str]:
         """The names under `prefix` that some living process holds."""
         wanted = select(_ROW.name).where(
-            _ROW.name.startswith(prefix, autoescape=True), _ROW.expires_at >= now()
+            _ROW.name.startswith(prefix, autoescape=True), _ROW.expires_at >= exactly_now()
         )
         with self._db.reading() as connection:
             return set(connection.execute(wanted).scalars())
 
     def _take(self, lease: Lease) -> None:
         row = insert(calotype_leases).values(name=lease.name, holder=lease.holder)
-        stale = delete(calotype_leases).where(_ROW.name == lease.name, _ROW.expires_at < now())
+        ended = (_ROW.name == lease.name) & (_ROW.expires_at < exactly_now())
+        stale = delete(calotype_leases).where(ended)
 
         def take(connection: Connection) -> None:
-            connection.execute(row.values(expires_at=_expiry(self._seconds)))
+            connection.execute(row.values(expires_at=_expiry(self.seconds)))
 
         def take_over(connection: Connection) -> None:
             connection.execute(stale)
@@ -120,7 +128,7 @@ class Leases:
 
     def _renew(self) -> None:
         pause = threading.Event()
-        while not pause.wait(self._seconds / 3):
+        while not pause.wait(self.seconds / RENEWALS):
             with self._lock:
                 holders = [lease.holder for lease in self._held]
             if not holders:
@@ -128,10 +136,10 @@ class Leases:
             mine = update(calotype_leases).where(_ROW.holder.in_(holders))
             try:
                 with self._db.writing() as connection:
-                    connection.execute(mine.values(expires_at=_expiry(self._seconds)))
+                    connection.execute(mine.values(expires_at=_expiry(self.seconds)))
             except Exception:  # the thread must outlive any trouble of the database
                 LOG.exception("Could not renew the leases of this process; trying again")
 
 
-def _expiry(seconds: int) -> object:
-    return now() + timedelta(seconds=seconds + 1)
+def _expiry(seconds: int) -> datetime:
+    return exactly_now() + timedelta(seconds=seconds)

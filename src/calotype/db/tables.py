@@ -2,7 +2,7 @@
 
 `glance` holds what both services share and must stay as it is; the names of tables, columns,
 constraints and indexes are the contract. `own` holds tables of ours, prefix `calotype_`.
-All times are naive UTC. On MariaDB DATETIME has whole seconds only.
+All times are naive UTC. On MariaDB a plain DATETIME has whole seconds only.
 """
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 glance = MetaData()
@@ -31,6 +32,8 @@ own = MetaData()
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 #: A boolean that engines without such a type guard with CHECK (… IN (0, 1)).
 FLAG = Boolean(create_constraint=True)
+#: A moment with its microseconds, on every engine.
+EXACTLY = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
 def _table(name: str, *items: SchemaItem) -> Table:
@@ -284,10 +287,11 @@ calotype_leases = Table(
     own,
     Column("name", String(255), primary_key=True),
     Column("holder", String(64), nullable=False),
-    Column("expires_at", DateTime, nullable=False),
+    Column("expires_at", EXACTLY, nullable=False),
     Index("ix_calotype_leases_expires_at", "expires_at"),
     mysql_engine="InnoDB",
     mysql_charset="utf8mb4",
+    mysql_collate="utf8mb4_bin",
 )
 
 #: What is needed to run a task that has not ended. `slot`: what only one task may do at a time.
@@ -299,9 +303,10 @@ calotype_task_runs = Table(
     Column("slot", String(64)),
     Column("attempts", Integer, nullable=False),
     Column("undo", Text, nullable=False),
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", EXACTLY, nullable=False),
     UniqueConstraint("slot", name="uq_calotype_task_runs_slot"),
     Index("ix_calotype_task_runs_created_at", "created_at"),
     mysql_engine="InnoDB",
     mysql_charset="utf8mb4",
+    mysql_collate="utf8mb4_bin",
 )

@@ -3,11 +3,15 @@
 A task that has not ended has a row in `calotype_task_runs`; the database is the queue. Who runs it
 holds the lease `task:<id>`. A row whose lease nobody holds is waiting, be it new, handed over, or
 left by a process that died.
+
+Glance on the same database may end a task of ours when it breaks the lock of an import. That
+counts: who runs it learns of it at the next report, and can no longer end it otherwise.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,8 +22,9 @@ from calotype import errors
 from calotype.db.aggregates import alive
 from calotype.db.engine import Database
 from calotype.db.images import Guard, now
+from calotype.db.leases import exactly_now
 from calotype.db.tables import calotype_leases, calotype_task_runs, task_info, tasks
-from calotype.model.task import Task, TaskStatus
+from calotype.model.task import ENDED, Task, TaskStatus
 
 _RUN = calotype_task_runs.c
 _INFO = task_info.c
@@ -40,17 +45,28 @@ _TASK = select(
 ).outerjoin(task_info, _INFO.task_id == tasks.c.id)
 
 
+#: Tasks taken out of sight in one transaction.
+BATCH = 500
+_GOING_ON = [status for status in TaskStatus if status not in ENDED]
+
+
+class Ended(errors.Conflict):
+    """The task has ended already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a worker needs to run a task. `attempts` counts this one.
 
-    `job` names the code; `undo` is what to put back when the task fails for good.
+    `job` names the code; `undo` is what to put back when the task fails for good. `guard` is to be
+    asked in each transaction of the attempt: it raises when another worker has taken over.
     """
 
     task: Task
     job: str
     attempts: int
     undo: Mapping[str, Any]
+    guard: Guard
 
 
 def lease_name(task_id: str) -> str:
@@ -81,53 +97,56 @@ class Tasks:
         with self._db.reading() as connection:
             return [_task(row) for row in connection.execute(ordered)]
 
-    def waiting(self, limit: int) -> Sequence[str]:
-        """The ids of tasks that nobody runs, the oldest first."""
+    def waiting(self, limit: int, jobs: Collection[str] | None = None) -> Sequence[str]:
+        """The ids of tasks that nobody runs, the oldest first. `jobs`: only of these kinds."""
         held = exists().where(
             calotype_leases.c.name == literal("task:", String).concat(_RUN.task_id),
-            calotype_leases.c.expires_at >= now(),
+            calotype_leases.c.expires_at >= exactly_now(),
         )
         wanted = select(_RUN.task_id).where(~held).order_by(_RUN.created_at, _RUN.task_id)
+        if jobs is not None:
+            wanted = wanted.where(_RUN.job.in_(jobs))
         with self._db.reading() as connection:
             return list(connection.execute(wanted.limit(limit)).scalars())
 
-    def begin(self, task_id: str) -> Run | None:
+    def begin(self, task_id: str, guard: Guard) -> Run | None:
         """Count one more attempt and tell how to run the task; None when it has ended meanwhile.
 
-        Only for the holder of its lease.
+        Only for the holder of its lease, which `guard` proves by not raising.
         """
 
         def work(connection: Connection) -> Run | None:
+            guard(connection)
             mine = _RUN.task_id == task_id
             counted = update(calotype_task_runs).where(mine).values(attempts=_RUN.attempts + 1)
             if connection.execute(counted).rowcount != 1:
                 return None
-            started = update(tasks).where(tasks.c.id == task_id)
-            connection.execute(started.values(status=TaskStatus.PROCESSING, updated_at=now()))
+            if not _update(connection, task_id, status=TaskStatus.PROCESSING):
+                connection.execute(delete(calotype_task_runs).where(mine))
+                return None
             run = connection.execute(select(_RUN.job, _RUN.attempts, _RUN.undo).where(mine)).one()
             task = _task(connection.execute(_TASK.where(tasks.c.id == task_id)).one())
-            return Run(task, run.job, run.attempts, orjson.loads(run.undo))
+            return Run(task, run.job, run.attempts, orjson.loads(run.undo), guard)
 
         return self._db.transaction(work)
 
     def report(self, task_id: str, message: str, guard: Guard) -> None:
-        """Say how far a running task is, if `guard` does not refuse by raising."""
+        """Say how far a running task is, if `guard` does not refuse by raising. Raises Ended."""
 
         def work(connection: Connection) -> None:
             guard(connection)
-            running = (tasks.c.id == task_id) & (tasks.c.status == TaskStatus.PROCESSING)
-            done = connection.execute(update(tasks).where(running).values(updated_at=now()))
-            if done.rowcount == 1:
-                said = update(task_info).where(_INFO.task_id == task_id)
-                connection.execute(said.values(message=message))
+            if not _update(connection, task_id):
+                raise Ended()
+            said = update(task_info).where(_INFO.task_id == task_id)
+            connection.execute(said.values(message=message))
 
         self._db.transaction(work)
 
     def hand_over(self, task_id: str) -> None:
         """Leave a task to another worker: this attempt does not count."""
         mine = update(calotype_task_runs).where(_RUN.task_id == task_id, _RUN.attempts > 0)
-        with self._db.writing() as connection:
-            connection.execute(mine.values(attempts=_RUN.attempts - 1))
+        less = mine.values(attempts=_RUN.attempts - 1)
+        self._db.transaction(lambda connection: connection.execute(less))
 
     def end(
         self,
@@ -137,19 +156,32 @@ class Tasks:
         message: str,
         result: Mapping[str, Any] | None = None,
     ) -> None:
-        """End a task in the transaction that saves what it did. Raises Conflict if it has ended."""
-        at = now()
-        ended = connection.execute(
-            delete(calotype_task_runs).where(_RUN.task_id == task_id)
-        ).rowcount
-        if ended != 1:
-            raise errors.Conflict(f"Task {task_id} has ended already")
-        row = update(tasks).where(tasks.c.id == task_id)
-        expires_at = at + timedelta(hours=self._hours)
-        connection.execute(row.values(status=status, updated_at=at, expires_at=expires_at))
+        """End a task in the transaction that saves what it did. Raises Ended."""
+        mine = delete(calotype_task_runs).where(_RUN.task_id == task_id)
+        if connection.execute(mine).rowcount != 1:
+            raise Ended()
+        expires_at = now() + timedelta(hours=self._hours)
+        if not _update(connection, task_id, status=status, expires_at=expires_at):
+            raise Ended()
         info = update(task_info).where(_INFO.task_id == task_id)
-        saved = None if result is None else orjson.dumps(dict(result)).decode()
-        connection.execute(info.values(message=message, result=saved))
+        connection.execute(info.values(message=message, result=_json(result)))
+
+    def transaction(self, work: Callable[[Connection], None]) -> None:
+        """Do `work` in one transaction of this database, as `Database.transaction` does."""
+        self._db.transaction(work)
+
+    def remove_expired(self) -> int:
+        """Mark as deleted what is shown no longer, so that `db purge` removes it; how many."""
+        found = select(tasks.c.id).where(tasks.c.expires_at < now(), alive(tasks)).limit(BATCH)
+        count = 0
+        while True:
+            with self._db.reading() as connection:
+                ids = list(connection.execute(found).scalars())
+            if not ids:
+                return count
+            rows = update(tasks).where(tasks.c.id.in_(ids)).values(deleted=True, deleted_at=now())
+            self._db.transaction(partial(Connection.execute, statement=rows))
+            count += len(ids)
 
 
 def add(
@@ -166,7 +198,9 @@ def add(
     """
     values = {"status": task.status, "type": task.type, "owner": task.owner}
     times = {"created_at": task.created_at, "updated_at": task.updated_at, "deleted": False}
-    refers = {"image_id": task.image_id, "request_id": task.request_id, "user_id": task.user_id}
+    # Both may be longer than their columns: names of users in a file, ids of requests by option.
+    asked = {"request_id": _short(task.request_id), "user_id": _short(task.user_id)}
+    refers = {"image_id": task.image_id, **asked}
     connection.execute(insert(tasks).values(id=task.id, **values, **refers, **times))
     connection.execute(
         insert(task_info).values(
@@ -181,7 +215,7 @@ def add(
                 slot=slot,
                 attempts=0,
                 undo=_json(undo or {}),
-                created_at=task.created_at,
+                created_at=exactly_now(),
             )
         )
     except IntegrityError as error:
@@ -192,6 +226,16 @@ def in_slot(connection: Connection, slot: str) -> str | None:
     """The id of the task that has a slot."""
     found = connection.execute(select(_RUN.task_id).where(_RUN.slot == slot)).scalar()
     return None if found is None else str(found)
+
+
+def _update(connection: Connection, task_id: str, **values: Any) -> bool:
+    """Change a task that has not ended; False when it has, or is gone."""
+    mine = update(tasks).where(tasks.c.id == task_id, tasks.c.status.in_(_GOING_ON), alive(tasks))
+    return connection.execute(mine.values(updated_at=now(), **values)).rowcount == 1
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text[:64]
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:

@@ -7,9 +7,10 @@ from sqlalchemy import Connection
 
 from calotype import errors
 from calotype.caller import Caller
+from calotype.db import digests
 from calotype.db import tasks as task_rows
 from calotype.db.engine import Database
-from calotype.db.images import Images, now, write
+from calotype.db.images import now
 from calotype.model.image import Image, Status
 from calotype.model.task import Task, TaskStatus
 from calotype.services.gate import Gate
@@ -26,9 +27,8 @@ ALGORITHMS = tuple(
 class Hashes:
     """The use case of `POST /v2/images/{id}/hash`. `default`: the configured algorithm."""
 
-    def __init__(self, database: Database, images: Images, gate: Gate, default: str) -> None:
+    def __init__(self, database: Database, gate: Gate, default: str) -> None:
         self._db = database
-        self._images = images
         self._gate = gate
         self._default = default
 
@@ -40,32 +40,39 @@ class Hashes:
         """
         image = self._gate.image(caller, image_id)
         self._gate.allow(caller, "calculate_hash", image)
-        algorithm = algorithm or self._default
+        algorithm = self._default if algorithm is None else algorithm
         if algorithm not in {*ALGORITHMS, self._default}:
             raise errors.Invalid(
                 f"os_hash_algo: {algorithm!r} is not known; the algorithms are "
                 f"{', '.join(ALGORITHMS)}"
             )
-        if image.status is not Status.ACTIVE:
+        return queue(self._db, image, algorithm, caller)
+
+
+def queue(database: Database, image: Image, algorithm: str, caller: Caller) -> Task:
+    """Write the task for an image as it was read. Raises Conflict, ChangedMeanwhile."""
+    if image.status is not Status.ACTIVE:
+        raise errors.Conflict(
+            f"Only the digests of an active image can be calculated; image {image.id} is "
+            f"{image.status.value}"
+        )
+    task, slot = _task(caller, image, algorithm), f"hash:{image.id}"
+    undo = digests.before(image)
+
+    def save(connection: Connection) -> None:
+        running = task_rows.in_slot(connection, slot)
+        if running is not None:
             raise errors.Conflict(
-                f"Only the digests of an active image can be calculated; image {image_id} is "
-                f"{image.status.value}"
+                f"The digests of this image are being calculated by task {running}"
             )
-        task = _task(caller, image, algorithm)
-        self._db.transaction(lambda connection: _save(connection, task, image, algorithm))
-        return task
+        task_rows.add(connection, task, job=TYPE, slot=slot, undo=undo)
+        digests.begin(connection, image, algorithm)
 
-
-def _save(connection: Connection, task: Task, image: Image, algorithm: str) -> None:
-    slot = f"hash:{image.id}"
-    running = task_rows.in_slot(connection, slot)
-    if running is not None:
-        raise errors.Conflict(f"The digests of this image are being calculated by task {running}")
-    undo = {"os_hash_algo": image.os_hash_algo, "os_hash_value": image.os_hash_value}
-    task_rows.add(connection, task, job=TYPE, slot=slot, undo=undo)
-    if image.os_hash_algo != algorithm:
-        # A digest under the name of another algorithm would fail whoever verifies by it.
-        write(connection, image, image.with_(os_hash_algo=algorithm, os_hash_value=None))
+    try:
+        database.transaction(save)
+    except errors.Duplicate:
+        database.transaction(save)  # another one was quicker: now its task can be named
+    return task
 
 
 def _task(caller: Caller, image: Image, algorithm: str) -> Task:
@@ -78,7 +85,7 @@ def _task(caller: Caller, image: Image, algorithm: str) -> Task:
         created_at=moment,
         updated_at=moment,
         image_id=image.id,
-        request_id=caller.request_id,
+        request_id=caller.request_id or None,
         user_id=caller.user_id,
         input={"image_id": image.id, "os_hash_algo": algorithm},
     )

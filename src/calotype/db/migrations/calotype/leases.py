@@ -2,6 +2,9 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
+
+EXACTLY = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 revision = "calotype_0001"
 down_revision = None
@@ -13,9 +16,10 @@ def upgrade() -> None:
         "calotype_leases",
         sa.Column("name", sa.String(255), primary_key=True),
         sa.Column("holder", sa.String(64), nullable=False),
-        sa.Column("expires_at", sa.DateTime, nullable=False),
+        sa.Column("expires_at", EXACTLY, nullable=False),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
         if_not_exists=True,
     )
     op.create_index(

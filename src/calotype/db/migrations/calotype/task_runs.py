@@ -2,6 +2,9 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
+
+EXACTLY = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 revision = "calotype_0002"
 down_revision = "calotype_0001"
@@ -16,10 +19,11 @@ def upgrade() -> None:
         sa.Column("slot", sa.String(64)),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("undo", sa.Text, nullable=False),
-        sa.Column("created_at", sa.DateTime, nullable=False),
+        sa.Column("created_at", EXACTLY, nullable=False),
         sa.UniqueConstraint("slot", name="uq_calotype_task_runs_slot"),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
         if_not_exists=True,
     )
     op.create_index(
