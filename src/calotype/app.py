@@ -16,10 +16,10 @@ from calotype import errors
 from calotype.api import failures, filters, identity, openapi, render, routes, schemas, versions
 from calotype.api.bodies import Bodies
 from calotype.api.discovery import DiscoveryApi
-from calotype.api.image_data import ImageDataApi, Patience
+from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
-from calotype.api.middleware import Application, Negotiation, ReadablePath
+from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 from calotype.db import schema
@@ -186,11 +186,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         ),
         data=ImageDataApi(
             ImageData(parts.images, gate, quota, parts.stores, parts.leases, _rules(settings)),
-            Patience(
-                service.calotype_client_timeout,
-                service.calotype_drain_bytes,
-                service.calotype_drain_seconds,
-            ),
+            service.calotype_client_timeout,
         ),
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
         tasks=TasksApi(
@@ -260,7 +256,9 @@ def _wrap(
         from oslo_middleware.cors import CORS
 
         negotiated = CORS(negotiated, settings.conf)
-    return negotiated
+    service = settings.service
+    # Before all that may refuse: whoever does leaves the body of the request to this.
+    return Drain(negotiated, service.calotype_drain_bytes, service.calotype_drain_seconds)
 
 
 def _quota(parts: Parts) -> Quota:

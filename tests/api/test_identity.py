@@ -1,6 +1,5 @@
 """Who passes the guard, as whom, and what is told to those who do not."""
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -158,34 +157,3 @@ def test_a_read_only_caller_may_not_write(method: str) -> None:
     allow_method(Caller(), method)
     with pytest.raises(errors.Denied, match="You may only read"):
         allow_method(Caller(read_only=True), method)
-
-
-# -- refusals ------------------------------------------------------------------------------------
-
-
-def test_the_body_of_a_refused_request_is_read_within_limits(open_site: Site) -> None:
-    class Body(io.BytesIO):
-        given = 0
-
-        def read(self, size: int | None = -1, /) -> bytes:
-            data = super().read(size)
-            Body.given += len(data)
-            return data
-
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": "PUT",
-        "PATH_INFO": "/v2/images/x/file",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "x",
-        "SERVER_PORT": "80",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": Body(b"x" * (6 << 20)),
-        "wsgi.errors": io.StringIO(),
-        "CONTENT_LENGTH": str(6 << 20),
-        "HTTP_X_OPENSTACK_REQUEST_ID": "x" * 65,
-    }
-    started: list[str] = []
-    answer = open_site.guarded(environ, lambda status, *_: started.append(status))  # type: ignore
-    assert started == ["431 Request Header Fields Too Large"]
-    assert b"".join(answer)
-    assert Body.given == 4 << 20

@@ -15,7 +15,7 @@ from oslo_config.cfg import ConfigOpts
 from oslo_context.context import RequestContext
 
 from calotype import errors
-from calotype.api import failures, request_id, web
+from calotype.api import failures, request_id
 from calotype.caller import Caller
 from calotype.policy.enforcer import Policy
 
@@ -41,10 +41,6 @@ _IDENTITY = (
     "HTTP_OPENSTACK_SYSTEM_SCOPE",
 )
 _TOKENS = frozenset({"HTTP_X_SERVICE_TOKEN"})
-
-#: How much of the body of a refused request is read on and dropped, in bytes and seconds.
-_DRAIN = 4 << 20
-_DRAIN_SECONDS = 2.0
 
 
 class Unavailable(errors.Error):
@@ -207,13 +203,5 @@ def _refuse(
     headers = [("Content-Type", media), ("Content-Length", str(len(body)))]
     if challenge is not None:
         headers.append(("WWW-Authenticate", challenge))
-    _drain(environ)
     start_response(falcon.code_to_http_status(status), headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
-def _drain(environ: WSGIEnvironment) -> None:
-    """Read the body of a refused request on, within limits: or else the client, still sending,
-    sees a broken connection in the place of our answer."""
-    if environ["REQUEST_METHOD"] not in READING:
-        web.RequestBody(falcon.Request(environ)).drain(_DRAIN, _DRAIN_SECONDS)

@@ -21,37 +21,32 @@ _DIGITS = 19
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long we wait for a client, and how much of a refused body is read on and dropped."""
-
-    client_timeout: int = 300
-    drain_bytes: int = 64 << 20
-    drain_seconds: int = 5
-
-
-@dataclass(frozen=True)
 class ImageDataApi:
-    """The handlers of image data."""
+    """The handlers of image data. `client_timeout`: seconds that a client may be silent."""
 
     data: ImageData
-    patience: Patience
+    client_timeout: int
 
     def upload(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """PUT /v2/images/{id}/file: the body becomes the image's data. 204."""
-        web.limit_silence(req, self.patience.client_timeout)
-        body = web.RequestBody(req)
-        try:
-            self._upload(req, body, image_id)
-        except Exception:
-            if not body.drain(self.patience.drain_bytes, self.patience.drain_seconds):
-                resp.set_header("Connection", "close")
-            raise
+        web.limit_silence(req.env, self.client_timeout)
+        declared = declared_size(req)
+        media = (req.content_type or "").partition(";")[0].strip().lower()
+        if media != OCTETS:
+            raise errors.UnsupportedMedia(f"Content-Type: must be {OCTETS}")
+        self.data.upload(
+            web.caller(req),
+            image_id,
+            req.stream,
+            declared=declared,
+            store_id=req.get_header("X-Image-Meta-Store"),
+        )
         resp.status = 204
 
     def download(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """GET and HEAD /v2/images/{id}/file: the data, or a part of it. 200, 206, 204, 304."""
         web.no_body(req)
-        web.limit_silence(req, self.patience.client_timeout)
+        web.limit_silence(req.env, self.client_timeout)
         prefer = _preferred(req)
         image = self.data.download(web.caller(req), image_id, prefer)
         if image.size is None or not image.locations:
@@ -72,19 +67,6 @@ class ImageDataApi:
         _describe(resp, image, part, etag)
         if data is not None:
             resp.set_stream(_sendable(req, data, image, part.window), part.window.length)
-
-    def _upload(self, req: falcon.Request, body: web.RequestBody, image_id: str) -> None:
-        declared = declared_size(req)
-        media = (req.content_type or "").partition(";")[0].strip().lower()
-        if media != OCTETS:
-            raise errors.UnsupportedMedia(f"Content-Type: must be {OCTETS}")
-        self.data.upload(
-            web.caller(req),
-            image_id,
-            body,
-            declared=declared,
-            store_id=req.get_header("X-Image-Meta-Store"),
-        )
 
 
 @dataclass

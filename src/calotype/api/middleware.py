@@ -1,11 +1,14 @@
 """What happens to every request before the route table sees it. The order is set in `app.py`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import falcon
 
 from calotype import errors
+from calotype.api import web
 from calotype.api.validator import check_text
 
 Environ = dict[str, Any]
@@ -26,6 +29,45 @@ class ReadablePath:
         except UnicodeDecodeError as error:
             raise errors.Invalid("The path of the URL is not valid UTF-8") from error
         check_text(text, "The path of the URL")
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Gives requests a body that notices a client which has gone, and reads on after a refusal.
+
+    A client that is answered while it still sends would otherwise see a broken connection in place
+    of the answer. `limit` and `seconds` bound how much of a body is read and dropped.
+    """
+
+    application: Application
+    limit: int
+    seconds: float
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = environ["wsgi.input"] = web.RequestBody(environ)
+        answer = self.application(environ, start_response)
+        if body.ended:
+            return answer
+        return _Early(answer, partial(body.drain, self.limit, self.seconds))
+
+
+@dataclass(frozen=True)
+class _Early:
+    """An answer that is sent before the request has come to its end; then comes `afterwards`."""
+
+    answer: Iterable[bytes]
+    afterwards: Callable[[], None]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.answer)
+
+    def close(self) -> None:
+        """What the server calls when it has sent the answer."""
+        try:
+            if hasattr(self.answer, "close"):
+                self.answer.close()
+        finally:
+            self.afterwards()
 
 
 class Negotiation:

@@ -2,10 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 import falcon
 import orjson
@@ -70,25 +70,13 @@ def _chunked(req: falcon.Request) -> bool:
 def _receive_all(req: falcon.Request) -> bytes:
     """The whole body, or so much of it that it is clearly too long."""
     stream = req.stream if _chunked(req) else req.bounded_stream
-    with _receiving():
-        return bytes(stream.read(JSON_LIMIT + 1))
+    return bytes(stream.read(JSON_LIMIT + 1))
 
 
-@contextmanager
-def _receiving() -> Iterator[None]:
-    """Raise ClientGone for whatever goes wrong while a body is read."""
-    try:
-        yield
-    except OSError as error:
-        raise errors.ClientGone() from error
-    except Exception as error:  # each server has errors of its own for broken chunks
-        raise errors.ClientGone(f"The request body is broken: {error}") from error
-
-
-def limit_silence(req: falcon.Request, seconds: float) -> None:
+def limit_silence(environ: WSGIEnvironment, seconds: float) -> None:
     """From here on, fail to read and to write when the client is silent for that long."""
     # Servers other than gunicorn have a setting for this.
-    if (socket := req.env.get("gunicorn.socket")) is not None:
+    if (socket := environ.get("gunicorn.socket")) is not None:
         socket.settimeout(seconds)
 
 
@@ -99,43 +87,53 @@ class RequestBody:
     is not the end of the data, so the bytes are counted here.
     """
 
-    def __init__(self, req: falcon.Request) -> None:
-        self._req = req
-        self._stream = req.env["wsgi.input"]
-        self._left = None if _chunked(req) else (req.content_length or 0)
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self._environ = environ
+        self._stream = environ["wsgi.input"]
+        chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        self._left = None if chunked else _length(environ.get("CONTENT_LENGTH", ""))
         self._broken = False
+        self.ended = self._left == 0
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes. Raises ClientGone when the connection broke or was silent."""
+        if self.ended:
+            return b""
         if self._left is not None:
             size = min(size, self._left)
-            if size == 0:
-                return b""
-        self._broken = True
-        with _receiving():
-            block: bytes = self._stream.read(size)
+        block = self._receive(size)
         if self._left is not None:
             self._left -= len(block)
-            if not block:
-                raise errors.ClientGone()
-        self._broken = False
+        self.ended = self._left == 0 or not block
         return block
 
-    def drain(self, limit: int, seconds: float) -> bool:
-        """Read on and drop, within `limit` bytes and `seconds`; whether the end was reached.
-
-        A client that is refused while it still sends would otherwise see a broken connection in
-        place of the reason.
-        """
+    def drain(self, limit: int, seconds: float) -> None:
+        """Read on and drop, at most so many bytes and seconds."""
         deadline = time.monotonic() + seconds
         with suppress(errors.ClientGone):
             while not self._broken and limit > 0 and (left := deadline - time.monotonic()) > 0:
-                limit_silence(self._req, left)
-                block = self.read(min(limit, _DROP))
-                if not block:
-                    return True
-                limit -= len(block)
-        return False
+                limit_silence(self._environ, left)
+                if not self.read(min(limit, _DROP)):
+                    return
+                limit -= _DROP
+
+    def _receive(self, size: int) -> bytes:
+        self._broken = True
+        try:
+            block: bytes = self._stream.read(size)
+        except OSError as error:
+            raise errors.ClientGone() from error
+        except Exception as error:  # each server has errors of its own for broken chunks
+            raise errors.ClientGone(f"The request body is broken: {error}") from error
+        if self._left and not block:
+            raise errors.ClientGone()
+        self._broken = False
+        return block
+
+
+def _length(header: str) -> int:
+    """Content-Length as a number; what is none, Falcon refuses."""
+    return int(header) if header.isascii() and header.isdigit() and len(header) < 20 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Tests of the data path: real bytes over real HTTP into real server processes."""

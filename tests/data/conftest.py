@@ -1,0 +1,56 @@
+"""Fixtures for the tests of data: one running service for each file of tests."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.data.site import Made, Site
+from tests.service import Service
+
+#: One process with few threads, so that a thread that is lost will be missed.
+THREADS = 4
+
+
+@pytest.fixture(scope="session")
+def make_service(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """`make_service(folder, "--threads", "2", default="option = value")`: a service to start."""
+    template = Service(tmp_path_factory.mktemp("template"))
+    done = template.run("db", "sync")
+    assert done.returncode == 0, done.stderr
+    return Made(template.folder / "calotype.db")
+
+
+@pytest.fixture(scope="module")
+def site(
+    request: pytest.FixtureRequest,
+    make_service: Made,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A running service; a file of tests sets its options in DEFAULT and EXTRA."""
+    service = make_service(
+        tmp_path_factory.mktemp("service"),
+        *("--workers", "1", "--threads", str(THREADS), "--no-worker"),
+        default=getattr(request.module, "DEFAULT", ""),
+        extra=getattr(request.module, "EXTRA", ""),
+    )
+    try:
+        yield Site(service.start())
+    finally:
+        assert service.stop() == 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder for a service of a test's own."""
+    return tmp_path / "service"
+
+
+@pytest.fixture(scope="session")
+def curl(missing_server: Callable[[str, str], None]) -> str:
+    """The path of curl."""
+    found = shutil.which("curl")
+    if found is None:
+        missing_server("curl", "curl is not installed: apt-get install curl")
+    return str(found)
