@@ -22,9 +22,18 @@ class Quota:
 
     def check_image(self, image: Image) -> None:
         """Raise OverLimit when the image has too many properties or tags."""
-        own = [name for name in image.properties if not name.startswith(OURS)]
-        self._check("properties", own, self.image_property_quota)
-        self._check("tags", image.tags, self.image_tag_quota)
+        self._check_properties(image)
+        self._check_tags(image)
+
+    def check_change(self, old: Image, new: Image) -> None:
+        """Raise OverLimit when a change adds properties or tags beyond what an image may have.
+
+        An image that has too many since the limits were lowered can still be changed otherwise.
+        """
+        if new.properties.keys() - old.properties.keys():
+            self._check_properties(new)
+        if set(new.tags).difference(old.tags):
+            self._check_tags(new)
 
     def check_members(self, count: int) -> None:
         """Raise OverLimit when an image may not have `count` members."""
@@ -38,6 +47,13 @@ class Quota:
         if free < self.image_size_cap:
             return free, "what user_storage_quota leaves to this project"
         return self.image_size_cap, "image_size_cap"
+
+    def _check_properties(self, image: Image) -> None:
+        own = [name for name in image.properties if not name.startswith(OURS)]
+        self._check("properties", own, self.image_property_quota)
+
+    def _check_tags(self, image: Image) -> None:
+        self._check("tags", image.tags, self.image_tag_quota)
 
     def _check(self, what: str, having: Sized, limit: int) -> None:
         if 0 <= limit < len(having):

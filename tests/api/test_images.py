@@ -17,7 +17,6 @@ from tests.api.cases import (
     READER,
     ROLELESS,
     STRANGER,
-    V21,
     Client,
     Site,
     on_each_engine,
@@ -400,50 +399,3 @@ def test_a_content_length_that_is_none(member: Client, length: str) -> None:
         answer = member.ask(method, path, headers={"Content-Length": length_in_latin})
         assert answer.status in (400, 413), answer
     assert member.ids() == []
-
-
-# -- delete ------------------------------------------------------------------------------------
-
-#: Who may delete an image of "ours".
-DELETERS = [
-    ("shared", ADMIN, 204),
-    ("shared", MEMBER, 204),
-    ("shared", READER, 403),
-    ("shared", ROLELESS, 404),
-    ("shared", OTHER, 403),  # a member of it: visible, but not theirs
-    ("shared", OTHER_READER, 403),
-    ("shared", STRANGER, 404),
-    ("private", OTHER, 404),
-    ("public", OTHER, 403),
-    ("public", MEMBER, 204),
-    ("community", STRANGER, 403),
-]
-
-
-@on_each_engine
-@pytest.mark.parametrize("active", [False, True], ids=["queued", "active"])
-def test_who_may_delete(site: Site, active: bool) -> None:
-    owner = site.of(ADMIN)
-    for visibility, caller, status in DELETERS:
-        make = owner.create_active if active else owner.create
-        image_id = make(visibility=visibility, owner="ours", tags=["t"], p="v")
-        if visibility == "shared":
-            owner.share(image_id, "theirs", "accepted")
-        before = owner.image(image_id)
-        site.of(caller).delete(f"/v2/images/{image_id}").gave(status)
-        if status == 204:
-            owner.get(f"/v2/images/{image_id}").gave(404)
-            owner.get(f"/v2/images/{image_id}/file").gave(404)
-            owner.delete(f"/v2/images/{image_id}").gave(404)
-            assert image_id not in owner.ids("visibility=all")
-        else:
-            assert owner.image(image_id) == before
-
-
-def test_a_protected_image_is_kept(member: Client, admin: Client) -> None:
-    image_id = member.create_active(protected=True)
-    for client in (member, admin):
-        client.delete(f"/v2/images/{image_id}").gave(403, "protected")
-    unprotect = [{"op": "replace", "path": "/protected", "value": False}]
-    member.patch(f"/v2/images/{image_id}", unprotect, V21).gave(200)
-    member.delete(f"/v2/images/{image_id}").gave(204)

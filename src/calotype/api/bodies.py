@@ -154,7 +154,7 @@ class Bodies:
         """The changes of a patch with their values as they are to be stored."""
         return [
             change
-            if change.op is Op.REMOVE
+            if change.op is Op.REMOVE or refuse_reason(change.name)
             else replace(change, value=self._checked(change.name, change.value))
             for change in changes
         ]

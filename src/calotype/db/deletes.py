@@ -1,5 +1,6 @@
 """How the rows of an image go: hidden first, then gone; or back again."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,9 @@ class Deletes:
 
         Raises Conflict when its status does not allow that, ChangedMeanwhile, ImageNotFound.
         """
-        old.moved_to(Status.PENDING_DELETE)
+        # Whatever may be deleted may pass through here. Glance leaves images that are queued and
+        # have data, though only active ones may be pending_delete for longer.
+        old.moved_to(Status.DELETED)
         gone: dict[str, Any] = {
             "deleted": True, "deleted_at": now(), "status": Status.PENDING_DELETE,
         }  # fmt: skip
@@ -39,15 +42,17 @@ class Deletes:
 
         self._db.transaction(work)
 
-    def cancel(self, old: Image) -> None:
-        """Take `begin` back: the image is as it was."""
+    def cancel(self, old: Image, left: Sequence[Location]) -> None:
+        """Take `begin` back: the image is as it was, with the locations that still have data."""
         back: dict[str, Any] = {"deleted": False, "deleted_at": None}
-        mine = _LOCATION.id.in_([location.id for location in old.locations])
+        mine = _LOCATION.id.in_([location.id for location in left])
+        lost = (_LOCATION.image_id == old.id) & (_LOCATION.status == Status.PENDING_DELETE)
 
         def work(connection: Connection) -> None:
             image = update(images).where(images.c.id == old.id)
             connection.execute(image.values(status=old.status, **back))
             connection.execute(update(image_locations).where(mine).values(status="active", **back))
+            connection.execute(update(image_locations).where(lost).values(status=Status.DELETED))
 
         self._db.transaction(work)
 

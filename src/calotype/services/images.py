@@ -70,7 +70,9 @@ class Images:
 
     def update(self, caller: Caller, image_id: str, changes: Sequence[Change]) -> Image:
         """The image with all changes made, or none of them. Raises Denied, Conflict, OverLimit."""
-        image = self._gate.image(caller, image_id)
+        return self._change(caller, self._gate.image(caller, image_id), changes)
+
+    def _change(self, caller: Caller, image: Image, changes: Sequence[Change]) -> Image:
         self._gate.allow(caller, "modify_image", image)
         changed = patching.apply(image, changes)
         if changed.owner != image.owner and not caller.is_admin:
@@ -79,16 +81,13 @@ class Images:
             self._gate.allow_visibility(caller, changed)
         if changed == image:
             return image
-        self._quota.check_image(changed)
+        self._quota.check_change(image, changed)
         return self._images.swap(image, changed)
 
     def tag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Put a tag on an image; nothing happens when it has it already."""
         image = self._gate.image(caller, image_id)
-        if tag in image.tags:
-            self._gate.allow(caller, "modify_image", image)
-        else:
-            self.update(caller, image_id, [Change(Op.REPLACE, "tags", [*image.tags, tag])])
+        self._change(caller, image, [Change(Op.REPLACE, "tags", [*image.tags, tag])])
 
     def untag(self, caller: Caller, image_id: str, tag: str) -> None:
         """Take a tag off an image. Raises NotFound when it has no such tag."""
@@ -97,7 +96,7 @@ class Images:
         if tag not in image.tags:
             raise errors.NotFound(f"Image {image_id} has no tag {tag!r}")
         left = [other for other in image.tags if other != tag]
-        self.update(caller, image_id, [Change(Op.REPLACE, "tags", left)])
+        self._change(caller, image, [Change(Op.REPLACE, "tags", left)])
 
     def deactivate(self, caller: Caller, image_id: str) -> None:
         """Close an active image to downloads by others than admins. Idempotent."""
@@ -123,30 +122,27 @@ class Images:
         # The lease keeps the worker from finishing what it takes for a delete that was cut off.
         with self._leases.hold(f"image:{image.id}"):
             self._deletes.begin(image)
-            try:
-                complete = self._delete_data(image)
-            except errors.DataInUse:
-                self._deletes.cancel(image)
-                raise
-            if complete:
+            if self._delete_data(image):
                 self._deletes.finish(image.id, Status.PENDING_DELETE)
 
     def _delete_data(self, image: Image) -> bool:
         """Remove all copies; False when a store failed and the worker has to try again."""
-        complete = True
+        left = list(image.locations)
         for location in image.locations:
             try:
                 self._stores.holding(location).delete(location)
             except (errors.DataNotFound, errors.Unsupported):
                 LOG.info("Nothing to delete for image %s in store %s", image.id, location.store)
             except errors.DataInUse:
+                self._deletes.cancel(image, left)
                 raise
             except errors.StoreError as error:
                 LOG.warning(
                     "Image %s: data is left in store %s: %s", image.id, location.store, error
                 )
-                complete = False
-        return complete
+                continue
+            left.remove(location)
+        return not left
 
     def _switch(
         self, caller: Caller, image_id: str, rule: str, wanted: Status, target: Status
