@@ -20,6 +20,7 @@ from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
+from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 from calotype.db import schema
@@ -42,6 +43,8 @@ from calotype.services.image_data import ImageData, IntakeRules
 from calotype.services.images import Images
 from calotype.services.info import Info
 from calotype.services.members import Members
+from calotype.services.stage import Stage
+from calotype.services.staging import Staging
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
 from calotype.settings.tree import Backend, Settings
@@ -177,7 +180,14 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
     handlers = routes.Handlers(
         images=ImagesApi(
             images=Images(
-                parts.images, parts.deletes, gate, policy, quota, parts.stores, parts.leases
+                parts.images,
+                parts.deletes,
+                gate,
+                policy,
+                quota,
+                parts.stores,
+                parts.leases,
+                _staging(settings),
             ),
             bodies=bodies,
             shown=shown,
@@ -194,6 +204,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             Hashes(parts.database, gate, service.hashing_algorithm),
         ),
         stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
+        stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
         discovery=_discovery(parts, policy, documents),
     )
     known_by = strategy or settings.auth.strategy
@@ -259,6 +270,16 @@ def _wrap(
     service = settings.service
     # Before all that may refuse: whoever does leaves the body of the request to this.
     return Drain(negotiated, service.calotype_drain_bytes, service.calotype_drain_seconds)
+
+
+def _staging(settings: Settings) -> Staging:
+    return Staging(settings.stores.staging_dir, _rules(settings))
+
+
+def _stage(parts: Parts, gate: Gate, quota: Quota) -> Stage:
+    methods = parts.settings.imports.enabled_import_methods
+    staging = _staging(parts.settings)
+    return Stage(parts.images, gate, quota, staging, parts.leases, methods)
 
 
 def _quota(parts: Parts) -> Quota:

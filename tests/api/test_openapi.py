@@ -177,6 +177,7 @@ def test_bodies_are_said_for_calls_that_take_one(description: dict[str, Any]) ->
             "application/openstack-images-v2.0-json-patch",
         },
         ("put", "/v2/images/{image_id}/file"): {"application/octet-stream"},
+        ("put", "/v2/images/{image_id}/stage"): {"application/octet-stream"},
         ("post", "/v2/images/{image_id}/members"): {"application/json"},
         ("put", "/v2/images/{image_id}/members/{member_id}"): {"application/json"},
     }

@@ -347,6 +347,12 @@ _IMAGES: Mapping[tuple[str, str], Operation] = {
     ),
 }
 
+_DECLARED = _header(
+    "x-openstack-image-size",
+    "How many bytes will come; goes before Content-Length. 0: not known",
+    _SIZE,
+)
+
 _DATA: Mapping[tuple[str, str], Operation] = {
     ("GET", "/v2/images/{image_id}/file"): _download("get", {OCTETS: "Data"}),
     ("HEAD", "/v2/images/{image_id}/file"): _download("head", {}),
@@ -355,13 +361,21 @@ _DATA: Mapping[tuple[str, str], Operation] = {
         summary="Give a queued image its data",
         tag="data",
         parameters=(
-            _header(
-                "x-openstack-image-size",
-                "How many bytes will come; goes before Content-Length. 0: not known",
-                _SIZE,
-            ),
+            _DECLARED,
             _header("x-image-meta-store", "The store that is to keep the data"),
         ),
+        bodies={OCTETS: "Data"},
+        answers=_DONE,
+        refusals=(404, 409, 410, 413, 415),
+    ),
+}
+
+_IMPORTS: Mapping[tuple[str, str], Operation] = {
+    ("PUT", "/v2/images/{image_id}/stage"): Operation(
+        id="stage_image_data",
+        summary="Give a queued image data that a later import puts into stores",
+        tag="imports",
+        parameters=(_DECLARED,),
         bodies={OCTETS: "Data"},
         answers=_DONE,
         refusals=(404, 409, 410, 413, 415),
@@ -441,6 +455,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **_SERVICE,
     **_IMAGES,
     **_DATA,
+    **_IMPORTS,
     **_STORES,
     **_MEMBERS,
     **_TASKS,

@@ -11,6 +11,7 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.members import MembersApi
+from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 
@@ -26,6 +27,7 @@ class Handlers:
     members: MembersApi
     tasks: TasksApi
     stores: StoresApi
+    stage: StageApi
     discovery: DiscoveryApi
 
 
@@ -65,6 +67,7 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
             "PUT": on.members.answer,
             "DELETE": on.members.remove,
         },
+        "/v2/images/{image_id}/stage": {"PUT": on.stage.stage},
         "/v2/images/{image_id}/tags/{tag}": {
             "PUT": on.images.tag,
             "DELETE": on.images.untag,

@@ -19,6 +19,7 @@ from calotype.model.properties import READ_ONLY, WRITABLE, refuse_reason
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.gate import Gate
+from calotype.services.staging import Staging
 from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Images:
         quota: Quota,
         stores: Catalog,
         leases: Leases,
+        staging: Staging,
     ) -> None:
         self._images = images
         self._deletes = deletes
@@ -44,6 +46,7 @@ class Images:
         self._quota = quota
         self._stores = stores
         self._leases = leases
+        self._staging = staging
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -118,6 +121,7 @@ class Images:
             raise errors.Denied(f"Image {image_id} is protected: set protected to false first")
         if not image.locations:
             self._deletes.finish(image.id, image.status)
+            self._staging.discard(image.id)
             return
         # The lease keeps the worker from finishing what it takes for a delete that was cut off.
         with self._leases.hold(f"image:{image.id}"):

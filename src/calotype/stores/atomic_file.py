@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from calotype import errors
+from calotype.stores import kernel_copy
 
 LOG = logging.getLogger(__name__)
 
@@ -104,6 +105,11 @@ class AtomicFile:
     def skip(self, length: int) -> None:
         """Append `length` zero bytes as a hole that takes no room."""
         self._position += length
+
+    def copy_of(self, source: int, tell: Callable[[int], None]) -> None:
+        """Fill the file, empty as yet, with another open file. Raises Unsupported."""
+        with translated("cannot copy", self._folder):
+            self._position = kernel_copy.copy(source, self._fd, tell)
 
     def keep(self) -> None:
         """Flush, then give the file its name. Raises DataExists when the name is taken."""

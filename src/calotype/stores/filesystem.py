@@ -13,13 +13,13 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from calotype import errors
 from calotype.model.location import Location
-from calotype.stores.atomic_file import TEMPORARY, AtomicFile, translated
+from calotype.stores.atomic_file import TEMPORARY, AtomicFile, flush_folder, translated
 from calotype.stores.filesystem_settings import FilesystemSettings, read_metadata_file
 from calotype.stores.store import UNFINISHED, Source, Traits
 
@@ -54,18 +54,14 @@ class FilesystemStore:
     # -- the five methods of a store ------------------------------------------------------------
 
     def put(self, key: str, source: Source, size: int | None) -> Location:
-        if not key or key.startswith(".") or "/" in key:
-            raise errors.StoreError(f"{key!r} cannot be the name of a file in the store")
-        for datadir in self._settings.datadirs:
-            if os.path.lexists(os.path.join(datadir.path, key)):
-                raise errors.DataExists(url=f"file://{datadir.path}/{key}")
+        self._need_free(key)
         folder = self._choose(size)
         settings = self._settings
         with AtomicFile(folder, key, mode=settings.file_mode, durable=settings.durable) as file:
             copy = self._copy_thin if settings.thin_provisioning else self._copy
             copy(source, file)
             file.keep()
-        return Location(f"file://{folder}/{key}", self._metadata.get(folder, {}))
+        return self._location(folder, key)
 
     def read(
         self, location: Location, offset: int = 0, length: int | None = None
@@ -121,6 +117,34 @@ class FilesystemStore:
                 if location is not None and self._untouched_since(location, older_than):
                     yield location
 
+    def adopt(self, key: str, path: str) -> Location:
+        _check_key(key)
+        with _reaching(path):
+            device = _regular(os.lstat(path)).st_dev
+        for datadir in self._settings.datadirs:
+            with translated("cannot use a folder", datadir.path):
+                if os.stat(datadir.path).st_dev == device:
+                    return self._link(key, path, datadir.path)
+        raise errors.Unsupported("The file lies on another file system than the store")
+
+    def copy_file(self, key: str, file: BinaryIO, tell: Callable[[int], None]) -> Location:
+        self._need_free(key)
+        folder = self._choose(os.fstat(file.fileno()).st_size)
+        settings = self._settings
+        with AtomicFile(folder, key, mode=settings.file_mode, durable=settings.durable) as copy:
+            copy.copy_of(file.fileno(), tell)
+            copy.keep()
+        return self._location(folder, key)
+
+    def find(self, key: str) -> Location | None:
+        _check_key(key)
+        for datadir in self._settings.datadirs:
+            with translated("cannot use a folder", datadir.path):
+                os.stat(datadir.path)  # without its folder nothing is known of a file
+            if os.path.lexists(os.path.join(datadir.path, key)):
+                return self._location(datadir.path, key)
+        return None
+
     def recognizes(self, url: str) -> bool:
         scheme, _, path = url.partition("://")
         folder = os.path.dirname(path)
@@ -130,6 +154,35 @@ class FilesystemStore:
         return folder in mine or os.path.realpath(folder) in map(os.path.realpath, mine)
 
     # -- how -------------------------------------------------------------------------------------
+
+    def _location(self, folder: str, key: str) -> Location:
+        return Location(f"file://{folder}/{key}", self._metadata.get(folder, {}))
+
+    def _need_free(self, key: str) -> None:
+        _check_key(key)
+        for datadir in self._settings.datadirs:
+            if os.path.lexists(os.path.join(datadir.path, key)):
+                raise errors.DataExists(url=f"file://{datadir.path}/{key}")
+
+    def _link(self, key: str, path: str, folder: str) -> Location:
+        """Give a file a second name in the store: the first can then go without a loss."""
+        final, location = os.path.join(folder, key), self._location(folder, key)
+        with translated("cannot name a file", folder):
+            try:
+                os.link(path, final, follow_symlinks=False)
+            except FileExistsError as error:
+                if not os.path.samefile(path, final):
+                    raise errors.DataExists(url=location.url) from error
+            except OSError as error:
+                if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV):
+                    raise errors.Unsupported("The file system has no second names") from error
+                raise
+        with translated("cannot write", folder):
+            if self._settings.file_mode is not None:
+                os.chmod(final, self._settings.file_mode)
+            if self._settings.durable:
+                flush_folder(folder)
+        return location
 
     def _choose(self, size: int | None) -> str:
         """The folder for new data: highest priority, then most room, among those with room."""
@@ -228,6 +281,11 @@ class _Blocks(Iterator[bytes]):
     def close(self) -> None:
         """Close the file, also before the end."""
         self._file.close()
+
+
+def _check_key(key: str) -> None:
+    if not key or key.startswith(".") or "/" in key:
+        raise errors.StoreError(f"{key!r} cannot be the name of a file in the store")
 
 
 def _ours(folder: str, name: str) -> Location | None:

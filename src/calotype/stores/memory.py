@@ -61,6 +61,10 @@ class MemoryStore:
     def check(self) -> None:
         """Nothing can be wrong with it."""
 
+    def find(self, key: str) -> Location | None:
+        url = f"memory://{key}"
+        return Location(url) if url in self._kept else None
+
     def leftovers(self, older_than: float) -> Iterator[Location]:
         for url, kept in list(self._kept.items()):
             if kept.since < older_than:

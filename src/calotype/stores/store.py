@@ -8,7 +8,7 @@ with `from`, and let the reader's own errors pass unchanged after they have clea
 What only some stores can do is a protocol of its own below, asked for once, at start-up.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -96,6 +96,36 @@ class Recognizes(Protocol):
 
     def recognizes(self, url: str) -> bool:
         """Whether a location with this url is one of this store. Does not look for the data."""
+        ...
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """Power: the store can take a local file without its bytes passing through this process."""
+
+    def adopt(self, key: str, path: str) -> Location:
+        """Make the file at `path`, which is durable and never written again, the data of `key`.
+
+        No byte is copied; the name `path` stays. Adopting the same file twice is the same as once.
+        Raises Unsupported when the file is not where this can be done, DataExists with the url.
+        """
+        ...
+
+    def copy_file(self, key: str, file: BinaryIO, tell: Callable[[int], None]) -> Location:
+        """Keep a copy of an open file under `key`, as `put` keeps data.
+
+        `tell` hears how many bytes are done, at least once for every 32 MiB. Raises Unsupported
+        when the kernel cannot copy from there to here, DataExists with the url.
+        """
+        ...
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """Power: the store can tell whether something lies under a key."""
+
+    def find(self, key: str) -> Location | None:
+        """What `put` would collide with; None when there is nothing."""
         ...
 
 

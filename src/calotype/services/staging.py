@@ -1,0 +1,257 @@
+"""The staging area: data that has arrived and waits for its import, as `<folder>/<image id>`.
+
+What was learned while data came in is kept beside it as `<image id>.facts`: digests, size, and what
+its formats make of it. So an import need not read the data again. Facts tell which file they are
+of; those of another one, e.g. of one that Glance has staged since, are passed over.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, Self
+
+import orjson
+
+from calotype import errors
+from calotype.formats.detect import FormatWatcher
+from calotype.model.image import Image
+from calotype.model.location import Location
+from calotype.services.image_data import IntakeRules
+from calotype.stores.atomic_file import AtomicFile, translated
+from calotype.stores.filesystem import UUID, FilesystemStore
+from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
+from calotype.stores.store import UNFINISHED
+from calotype.streams import BLOCK, Body, Intake
+
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most bytes that may come, and the name of what says so."""
+
+    bytes: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What is known of staged data. `refused`: why its formats forbid it, if they do."""
+
+    size: int
+    checksum: str | None
+    os_hash_algo: str
+    os_hash_value: str
+    virtual_size: int | None
+    disk_format: str | None
+    container_format: str | None
+    refused: str | None
+    file: tuple[int, int, int]
+
+    def check(self) -> None:
+        """Raise UnsupportedMedia when the data does not fit the formats of its image."""
+        if self.refused is not None:
+            raise errors.UnsupportedMedia(self.refused)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any]) -> Self:
+        """From what `asdict` gives, by way of JSON."""
+        return cls(**{**fields, "file": tuple(fields["file"])})
+
+
+class Staging:
+    """One folder of staged data. Made when first needed."""
+
+    def __init__(self, folder: str, rules: IntakeRules) -> None:
+        self._folder = folder
+        self._store = FilesystemStore(FilesystemSettings(datadirs=(Datadir(folder),)))
+        self._rules = rules
+
+    def path(self, image_id: str) -> str:
+        """Where the data of an image is, or would be."""
+        return os.path.join(self._folder, image_id)
+
+    def keep(
+        self,
+        image: Image,
+        body: Body,
+        limit: Limit,
+        *,
+        declared: int | None = None,
+        tell: Tell = lambda size: None,
+    ) -> Staged:
+        """Stage what `body` gives, in place of what was staged before.
+
+        `tell` hears how many bytes are there. Raises what `Intake.read` and `Store.put` do.
+        """
+        self.discard(image.id)
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+        except OSError as error:
+            raise errors.StoreUnavailable("The staging area cannot be used now") from error
+        watcher = _Verdict(self._rules.format_watcher(image))
+        with self._intake(_Told(body, tell), limit, declared, watcher) as intake:
+            self._store.put(image.id, intake, declared)
+            return self._save(image, intake, watcher)
+
+    def examine(self, image: Image, tell: Tell) -> Staged:
+        """Learn all about data that was staged without its facts, by reading it once.
+
+        Raises DataNotFound when nothing is staged here.
+        """
+        watcher = _Verdict(self._rules.format_watcher(image))
+        with self.open(image.id) as file:
+            size = os.fstat(file.fileno()).st_size
+            limit = Limit(size, "the staged file")
+            with self._intake(_Told(file, tell), limit, size, watcher) as intake:
+                while intake.read(BLOCK):
+                    pass
+                return self._save(image, intake, watcher)
+
+    def find(self, image: Image) -> Staged | None:
+        """The facts of what is staged for an image, None when they are to be found anew.
+
+        Raises DataNotFound when nothing is staged here.
+        """
+        here = self._identity(image.id)
+        try:
+            with open(self._facts(image.id), "rb") as file:
+                staged = Staged.load(orjson.loads(file.read()))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        formats = (staged.disk_format, staged.container_format)
+        algorithm = self._rules.hashing_algorithm
+        same = (image.disk_format, image.container_format) == formats
+        return staged if same and staged.file == here and staged.os_hash_algo == algorithm else None
+
+    def open(self, image_id: str) -> BinaryIO:
+        """What is staged, as an open file. Raises DataNotFound."""
+        return self._store.open(self._location(image_id))
+
+    def replace(self, image_id: str, path: str) -> None:
+        """Put the file at `path`, in the same folder, in the place of what is staged."""
+        with translated("cannot write", self._folder):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            self._forget(image_id)
+            os.rename(path, self.path(image_id))
+
+    def discard(self, image_id: str) -> None:
+        """Remove what is staged for an image, if anything is."""
+        self._forget(image_id)
+        with suppress(OSError):
+            os.unlink(self.path(image_id))
+
+    def unneeded(self, older_than: float) -> list[str]:
+        """The ids of images for which something older than a moment (epoch seconds) lies here."""
+        if not os.path.isdir(self._folder):
+            return []
+        found = {UUID.search(place.url.rpartition("/")[2]) for place in self._old(older_than)}
+        return sorted(match[0] for match in found if match)
+
+    def sweep(self, image_id: str, older_than: float) -> int:
+        """Remove what lies here for an image and is older than a moment; how many bytes."""
+        removed = 0
+        for place in self._old(older_than):
+            if image_id in place.url.rpartition("/")[2]:
+                with suppress(errors.DataNotFound):
+                    removed += self._store.size(place)
+                    self._store.delete(place)
+                if place.status != UNFINISHED:
+                    self._forget(image_id)
+        return removed
+
+    def _old(self, older_than: float) -> list[Location]:
+        return list(self._store.leftovers(older_than))
+
+    def _intake(
+        self, body: Body, limit: Limit, declared: int | None, watcher: "_Verdict"
+    ) -> Intake:
+        return Intake(
+            body,
+            algorithm=self._rules.hashing_algorithm,
+            md5=self._rules.md5_checksum,
+            declared=declared,
+            limit=limit.bytes,
+            limit_name=limit.name,
+            watchers=(watcher,),
+        )
+
+    def _save(self, image: Image, intake: Intake, watcher: "_Verdict") -> Staged:
+        facts = intake.facts()
+        staged = Staged(
+            size=facts.size,
+            checksum=facts.checksum,
+            os_hash_algo=facts.os_hash_algo,
+            os_hash_value=facts.os_hash_value,
+            virtual_size=watcher.virtual_size if facts.size else None,
+            disk_format=image.disk_format,
+            container_format=image.container_format,
+            refused=watcher.refused,
+            file=self._identity(image.id),
+        )
+        self._forget(image.id)
+        with AtomicFile(self._folder, f"{image.id}.facts") as file:
+            file.write(orjson.dumps(asdict(staged)))
+            file.keep()
+        return staged
+
+    def _identity(self, image_id: str) -> tuple[int, int, int]:
+        """Which file is staged: it is a different one when any of these is."""
+        try:
+            found = os.lstat(self.path(image_id))
+        except FileNotFoundError as error:
+            raise errors.DataNotFound(
+                "There is no staged data on this node: stage it again"
+            ) from error
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _facts(self, image_id: str) -> str:
+        return f"{self.path(image_id)}.facts"
+
+    def _forget(self, image_id: str) -> None:
+        with suppress(OSError):
+            os.unlink(self._facts(image_id))
+
+    def _location(self, image_id: str) -> Location:
+        return Location(f"file://{self.path(image_id)}")
+
+
+class _Verdict:
+    """Keeps what the format watcher says for later: staged data is judged by its import."""
+
+    def __init__(self, watcher: FormatWatcher) -> None:
+        self._watcher = watcher
+        self.refused: str | None = None
+
+    @property
+    def virtual_size(self) -> int | None:
+        return self._watcher.virtual_size
+
+    def see(self, block: bytes) -> None:
+        self._watcher.see(block)
+
+    def finish(self) -> None:
+        try:
+            self._watcher.finish()
+        except errors.UnsupportedMedia as error:
+            self.refused = error.message
+
+
+class _Told:
+    """A body that tells how much of it has been read."""
+
+    def __init__(self, body: Body, tell: Tell) -> None:
+        self._body = body
+        self._tell = tell
+        self._size = 0
+
+    def read(self, size: int, /) -> bytes:
+        block = self._body.read(size)
+        self._size += len(block)
+        self._tell(self._size)
+        return block
