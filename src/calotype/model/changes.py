@@ -37,16 +37,20 @@ def apply(image: Image, changes: Iterable[Change]) -> Image:
     Raises Denied for fields that may not be written, Conflict for properties that are missing or,
     in a strict patch, already there.
     """
+    fields: dict[str, Any] = {}
+    properties = dict(image.properties)
     for change in changes:
         reason = refuse_reason(change.name)
         if reason:
             raise errors.Denied(reason)
-        step = _apply_field if change.name in WRITABLE else _apply_property
-        image = step(image, change)
-    return image
+        if change.name in WRITABLE:
+            fields[change.name] = _field_value(image, change)
+        else:
+            _apply_property(properties, change)
+    return replace(image, properties=properties, **fields)
 
 
-def _apply_field(image: Image, change: Change) -> Image:
+def _field_value(image: Image, change: Change) -> Any:
     if change.op is Op.REMOVE:
         raise errors.Denied(f"{change.name}: cannot be removed, only replaced")
     if change.op is Op.ADD and change.strict:
@@ -62,18 +66,16 @@ def _apply_field(image: Image, change: Change) -> Image:
             value = Visibility(value)
         case "tags":
             value = tuple(dict.fromkeys(value))
-    return replace(image, **{change.name: value})
+    return value
 
 
-def _apply_property(image: Image, change: Change) -> Image:
-    name, present = change.name, change.name in image.properties
+def _apply_property(properties: dict[str, str | None], change: Change) -> None:
+    name, present = change.name, change.name in properties
     if change.op is not Op.ADD and not present:
         raise errors.Conflict(f"{name}: the image has no such property")
     if change.op is Op.ADD and change.strict and present:
         raise errors.Conflict(f"{name}: the image has this property already; replace it")
-    properties = dict(image.properties)
     if change.op is Op.REMOVE:
         del properties[name]
     else:
         properties[name] = change.value
-    return replace(image, properties=properties)
