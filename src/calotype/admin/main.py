@@ -8,7 +8,7 @@ from typing import Any
 
 import calotype
 from calotype import errors
-from calotype.admin import config, db, policy, serve, sweep
+from calotype.admin import config, db, hashes, policy, serve, sweep
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
 
@@ -19,6 +19,8 @@ examples:
   calotype db sync                                   create or update the tables
   calotype config sample                             print every option with its meaning
   calotype policy sample                             print every policy rule
+  calotype hash --missing                            calculate the digests that images lack
+  calotype verify --all                              compare all data with its digests
 """
 
 
@@ -45,7 +47,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=calotype.__version__)
     add_config_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, db, config, policy, sweep):
+    for module in (serve, db, config, policy, sweep, hashes):
         module.add_parser(commands)
     for command in commands.choices.values():
         add_config_options(command, again=True)

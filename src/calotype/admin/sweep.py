@@ -22,6 +22,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="do the work beside the API",
         description="Run the background jobs until SIGTERM; `calotype serve` starts one of these.",
     )
+    worker.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     sweep = commands.add_parser(
         "sweep",
         help="remove what crashes left behind, once",
@@ -59,7 +60,7 @@ def run_worker(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    cleaning = threading.Thread(target=_clean, args=(parts, stop), name="cleaner")
+    cleaning = threading.Thread(target=_clean, args=(parts, stop, args.attached), name="cleaner")
     cleaning.start()
     LOG.info("Worker process %d is ready", os.getpid())
     make_runner(parts).run(stop)
@@ -68,15 +69,16 @@ def run_worker(args: argparse.Namespace) -> int:
     return 0
 
 
-def _clean(parts: Parts, stop: threading.Event) -> None:
+def _clean(parts: Parts, stop: threading.Event, attached: bool) -> None:
     service, parent = parts.settings.service, os.getppid()
     _cleaner(parts, None).run(
         stop,
         often=service.calotype_task_lease,
         interval=service.calotype_sweep_interval,
-        orphaned=lambda: os.getppid() != parent,
+        # A worker that `calotype serve` started ends with it; any other one may outlive its shell.
+        orphaned=lambda: attached and os.getppid() != parent,
     )
-    stop.set()  # without the process that started it, this one has no business
+    stop.set()
 
 
 def _parts(args: argparse.Namespace) -> Parts:
