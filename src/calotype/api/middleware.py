@@ -17,11 +17,13 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ReadablePath:
-    """Refuses paths that are no text we can keep: what they name could not exist."""
+    """Refuses paths that name nothing, and those that are no text we can keep."""
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        """Raise Invalid for bytes that are not UTF-8, and for characters no table can hold."""
+        """Raise Invalid for bytes that are not UTF-8 and characters no table can hold, NotFound."""
         path = req.env["PATH_INFO"]
+        if path.endswith("/") and path != "/":
+            raise errors.NotFound("There is nothing at this path: it ends with a slash")
         if path.isascii() and path.isprintable():
             return
         try:

@@ -40,17 +40,18 @@ class Members:
     def show(self, caller: Caller, image_id: str, member_id: str) -> Member:
         """One membership. Raises NotFound, also for who may not read it."""
         image = self._gate.image(caller, image_id)
-        missing = errors.NotFound(f"Image {image_id} is not shared with a project {member_id!r}")
         if image.visibility is not Visibility.SHARED:
-            raise missing
+            raise _missing(image_id, member_id)
         if not self._policy.allows(caller, "get_member", _target(image, member_id)):
-            raise missing
+            raise _missing(image_id, member_id)
         return self._members.get(image_id, member_id)
 
     def answer(self, caller: Caller, image_id: str, member_id: str, status: Acceptance) -> Member:
         """Accept, reject or leave open the offer of an image: the member's own decision."""
         image = self._gate.image(caller, image_id)
         self._policy.check(caller, "modify_member", _target(image, member_id))
+        if image.visibility is not Visibility.SHARED:
+            raise _missing(image_id, member_id)
         return self._members.answer(image_id, member_id, status)
 
     def remove(self, caller: Caller, image_id: str, member_id: str) -> None:
@@ -66,6 +67,10 @@ class Members:
                 f"Only shared images have members; image {image_id} is {image.visibility.value}"
             )
         return image
+
+
+def _missing(image_id: str, member_id: str) -> errors.NotFound:
+    return errors.NotFound(f"Image {image_id} is not shared with a project {member_id!r}")
 
 
 def _target(image: Image, member_id: str) -> dict[str, object]:
