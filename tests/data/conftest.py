@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.site import Made, Site
+from tests.data.wire import Wire
 from tests.service import Service
 
 #: One process with few threads, so that a thread that is lost will be missed.
@@ -20,6 +21,14 @@ def make_service(tmp_path_factory: pytest.TempPathFactory) -> Made:
     done = template.run("db", "sync")
     assert done.returncode == 0, done.stderr
     return Made(template.folder / "calotype.db")
+
+
+@pytest.fixture(autouse=True)
+def no_connections_left() -> Iterator[None]:
+    """Close what a test has left open."""
+    yield
+    for wire in list(Wire.opened):
+        wire.close()
 
 
 @pytest.fixture(scope="module")

@@ -147,9 +147,9 @@ def test_a_client_that_has_said_its_size_is_not_asked_for_the_data(site: Site) -
 
 @pytest.mark.parametrize("pause", [0.05, 60], ids=["trickling", "silent"])
 def test_a_slow_client_does_not_hold_a_thread(site: Site, pause: float) -> None:
-    """As many of them as there are threads; after the time for draining all threads are back."""
+    """As many of them as there are threads: after the time for draining they are back."""
     path, log = target(site, "media"), site.log()
-    wires = [site.wire() for _ in range(2 * THREADS)]
+    wires = [site.wire() for _ in range(THREADS)]
     for wire in wires:
         wire.head("PUT", path, Content_Type="text/plain", Content_Length=DRAIN)
         wire.send(b"x")

@@ -4,7 +4,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import orjson
 
@@ -40,7 +40,11 @@ class Answer:
 class Wire:
     """One connection to a server. What it waits for longer than `timeout` seconds is a failure."""
 
+    #: All that are not closed yet, so that a test which fails leaves none behind.
+    opened: ClassVar[set["Wire"]] = set()
+
     def __init__(self, port: int, timeout: float = 30) -> None:
+        Wire.opened.add(self)
         self.socket = socket.create_connection((HOST, port), timeout=timeout)
         self._reader: BinaryIO = self.socket.makefile("rb")
 
@@ -102,6 +106,7 @@ class Wire:
 
     def close(self) -> None:
         """Close in the orderly way."""
+        Wire.opened.discard(self)
         self._reader.close()
         self.socket.close()
 

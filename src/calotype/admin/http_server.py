@@ -41,8 +41,8 @@ class ServerLog(Logger):
             self.access_log.setLevel(logging.INFO)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log the error at hand; that of `limit_silence` is none."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
+        """Log the error at hand; that a client was silent is none of ours."""
+        if isinstance(sys.exc_info()[1], BlockingIOError | TimeoutError):
             self.info("Dropped a client that was silent for too long")
         else:
             super().exception(msg, *args, **kwargs)
