@@ -103,7 +103,8 @@ def test_a_client_that_goes_before_the_last_byte(site: Site) -> None:
     with site.wire() as wire:
         wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Content_Length=MIB + 1)
         wire.send(content(MIB))
-    assert soon(lambda: site.status(image_id) == "queued" and not site.unfinished())
+        assert soon(lambda: site.status(image_id) == "saving")
+    assert soon(lambda: site.status(image_id) == "queued")
     site.untouched(image_id)
 
 
@@ -112,7 +113,8 @@ def test_a_client_that_goes_before_the_last_chunk(site: Site) -> None:
     with site.wire() as wire:
         wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Transfer_Encoding="chunked")
         wire.chunk(content(MIB))
-    assert soon(lambda: site.status(image_id) == "queued" and not site.unfinished())
+        assert soon(lambda: site.status(image_id) == "saving")
+    assert soon(lambda: site.status(image_id) == "queued")
     site.untouched(image_id)
 
 

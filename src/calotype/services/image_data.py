@@ -207,7 +207,10 @@ class ImageData:
         if url is None or self._images.named([url]) or self._images.located([image.id])[image.id]:
             raise found
         LOG.warning("Image %s: replacing the data that a crashed upload left behind", image.id)
-        store.delete(Location(url))
+        try:
+            store.delete(Location(url))
+        except errors.DataNotFound as error:
+            raise found from error  # it is there, but it is no data
 
     def _activate(self, saving: Image, active: Image, lease: Lease) -> None:
         try:
