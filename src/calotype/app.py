@@ -208,7 +208,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         discovery=_discovery(parts, policy, documents),
     )
     known_by = strategy or settings.auth.strategy
-    return _wrap(_falcon(routes.table(handlers)), settings, policy, known_by)
+    return _wrap(dispatcher(routes.table(handlers)), settings, policy, known_by)
 
 
 def make_runner(parts: Parts) -> Runner:
@@ -231,7 +231,8 @@ def make_runner(parts: Parts) -> Runner:
     )
 
 
-def _falcon(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:
+def dispatcher(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:
+    """The application that calls the handlers of a route table and answers their errors."""
     application = falcon.App(middleware=[ReadablePath()])
     application.add_error_handler(Exception, failures.on_defect)
     application.add_error_handler(falcon.HTTPError, failures.on_http_error)

@@ -107,21 +107,21 @@ class Described:
 
     def judge(self, method: str, path: str, answer: Answer) -> None:
         """Fail when the answer is not one that the description has for this call."""
-        if answer.status >= 400:
+        if answer.status >= 400 and path != "/healthcheck":
             self._error(method, answer)
-        call = self._call(method, path)
-        if call is None:
-            assert answer.status in (300, 400, 403, 404, 405, 501), (method, path, answer)
+        operation = self._operation(method, path)
+        if operation is None or answer.status == 300:  # what names nothing gets the versions
             return
-        assert str(answer.status) in call["responses"], (method, path, answer)
-        content = call["responses"][str(answer.status)].get("content", {})
+        assert str(answer.status) in operation["responses"], (method, path, answer)
+        content = operation["responses"][str(answer.status)].get("content", {})
         if "application/json" in content and method != "HEAD":
-            media = answer.headers["content-type"]
+            media = answer.headers["content-type"].partition(";")[0]
             assert media in content, (media, content)
             if media == "application/json":
                 self._valid(content[media]["schema"]["$ref"], answer)
 
-    def _call(self, method: str, path: str) -> dict[str, Any] | None:
+    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
+        path = re.sub(r"^/v2\.\d+/", "/v2/", path)
         for pattern, item in self._paths:
             if pattern.fullmatch(path):
                 found: dict[str, Any] | None = item.get(method.lower())
@@ -180,10 +180,10 @@ class Client:
         **environ: Any,
     ) -> Answer:
         """One request. A `body` that is no bytes is sent as JSON. `breaks`: a 5xx is expected."""
-        sent = _environ(method, url, body, headers or {}) | environ
+        sent = environ_of(method, url, body, headers or {}) | environ
         if self.caller is not None:
             sent[Given.KEY] = self.caller
-        answer = _call(self.site.application, sent)
+        answer = call(self.site.application, sent)
         assert answer.headers["x-openstack-request-id"].startswith("req-")
         assert (answer.status >= 500) == breaks, answer
         if hasattr(self.site, "described"):
@@ -237,7 +237,7 @@ class Client:
             them.put(f"{members}/{quote(project, safe='')}", {"status": status}).gave(200)
 
 
-def _environ(method: str, url: str, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:
+def environ_of(method: str, url: str, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     path, _, query = url.partition("?")
     data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     environ: dict[str, Any] = {
@@ -258,7 +258,7 @@ def _environ(method: str, url: str, body: Any, headers: Mapping[str, str]) -> di
     return environ
 
 
-def _call(application: Application, environ: dict[str, Any]) -> Answer:
+def call(application: Application, environ: dict[str, Any]) -> Answer:
     """Call a WSGI application, both sides held to PEP 3333."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 

@@ -24,13 +24,14 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 def _parts(database: Database, folder: Path, options: Options, text: str = "") -> Parts:
     file = folder / "site.conf"
+    if "enabled_backends" not in text:
+        text += f"[glance_store]\nfilesystem_store_datadir = {folder}/images\n"
     file.write_text(text)
     settings = load(
         [str(file)],
         overrides={
             ("database", "connection"): database.address,
             ("database", "sqlite_synchronous"): False,
-            ("glance_store", "filesystem_store_datadir"): str(folder / "images"),
             ("DEFAULT", "calotype_drain_seconds"): 0,
             **options,
         },

@@ -31,8 +31,9 @@ class DiscoveryApi:
         """GET /versions: the same. 200."""
         web.put_json(resp, self.versions(self._base(req)))
 
-    def show_schema(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+    def show_schema(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """GET /v2/schemas/{name}. 200."""
+        web.no_body(req)
         if name not in self.schemas:
             raise errors.NotFound(f"There is no schema {name!r}; see /v2/openapi.json")
         web.put_json(resp, self.schemas[name])
