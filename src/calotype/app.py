@@ -18,6 +18,7 @@ from calotype.api.bodies import Bodies
 from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
+from calotype.api.imports import ImportsApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
 from calotype.api.stage import StageApi
@@ -33,14 +34,16 @@ from calotype.db.leases import Leases
 from calotype.db.members import Members as MemberRows
 from calotype.db.tasks import Tasks as TaskRows
 from calotype.formats.detect import FormatWatcher
+from calotype.imports.run import ImportJob
 from calotype.model.image import Image
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
-from calotype.services import hashes
+from calotype.services import hashes, imports
 from calotype.services.gate import Gate
 from calotype.services.hashes import Hashes
 from calotype.services.image_data import ImageData, IntakeRules
 from calotype.services.images import Images
+from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
 from calotype.services.members import Members
 from calotype.services.stage import Stage
@@ -204,6 +207,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             Hashes(parts.database, gate, service.hashing_algorithm),
         ),
         stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
+        imports=ImportsApi(_imports(parts, gate, quota), bodies),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
         discovery=_discovery(parts, policy, documents),
     )
@@ -225,7 +229,7 @@ def make_runner(parts: Parts) -> Runner:
     return Runner(
         parts.tasks,
         parts.leases,
-        {hashes.TYPE: hashing},
+        {hashes.TYPE: hashing, imports.TYPE: _import_job(parts)},
         attempts=settings.service.calotype_task_attempts,
         threads=settings.task.task_pool_threads,
     )
@@ -281,6 +285,24 @@ def _stage(parts: Parts, gate: Gate, quota: Quota) -> Stage:
     methods = parts.settings.imports.enabled_import_methods
     staging = _staging(parts.settings)
     return Stage(parts.images, gate, quota, staging, parts.leases, methods)
+
+
+def _imports(parts: Parts, gate: Gate, quota: Quota) -> Imports:
+    wanted = parts.settings.imports
+    offer = Offer(wanted.enabled_import_methods, exempt_roles=wanted.ignore_user_roles)
+    return Imports(parts.database, gate, quota, parts.stores, offer)
+
+
+def _import_job(parts: Parts) -> ImportJob:
+    return ImportJob(
+        parts.images,
+        parts.tasks,
+        parts.leases,
+        parts.stores,
+        _staging(parts.settings),
+        fetch={},
+        plugins=[],
+    )
 
 
 def _quota(parts: Parts) -> Quota:

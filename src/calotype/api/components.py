@@ -50,6 +50,7 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
             "properties": {"os_hash_algo": {"type": "string"}},
             "additionalProperties": False,
         },
+        "NewImport": storable(bodies.NEW_IMPORT),
         "ImportMethods": _import_methods(),
         "Stores": _list_of("stores", _store()),
         "Usage": _usage(),

@@ -380,6 +380,15 @@ _IMPORTS: Mapping[tuple[str, str], Operation] = {
         answers=_DONE,
         refusals=(404, 409, 410, 413, 415),
     ),
+    ("POST", "/v2/images/{image_id}/import"): Operation(
+        id="import_image",
+        summary="Begin to import an image, as a task",
+        tag="imports",
+        parameters=(_header("x-image-meta-store", "The store that is to keep the data"),),
+        bodies={JSON: "NewImport"},
+        answers={202: Answer("The import has begun; the tasks of the image say how far it is")},
+        refusals=(404, 409, 413),
+    ),
 }
 
 _STORES: Mapping[tuple[str, str], Operation] = {

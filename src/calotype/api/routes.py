@@ -10,6 +10,7 @@ from typing import Any
 from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
+from calotype.api.imports import ImportsApi
 from calotype.api.members import MembersApi
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
@@ -28,6 +29,7 @@ class Handlers:
     tasks: TasksApi
     stores: StoresApi
     stage: StageApi
+    imports: ImportsApi
     discovery: DiscoveryApi
 
 
@@ -61,6 +63,7 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
             "PUT": on.data.upload,
         },
         "/v2/images/{image_id}/hash": {"POST": on.tasks.calculate_hash},
+        "/v2/images/{image_id}/import": {"POST": on.imports.start},
         "/v2/images/{image_id}/members": {"GET": on.members.list, "POST": on.members.add},
         "/v2/images/{image_id}/members/{member_id}": {
             "GET": on.members.show,

@@ -1,0 +1,28 @@
+"""Sees to it that staged data is there, whole and of the formats its image says."""
+
+from collections.abc import Callable
+
+from calotype.db.images import Images
+from calotype.imports.journey import Journey
+from calotype.model.image import Image
+from calotype.services.staging import Staging
+
+Step = Callable[[Journey], None]
+
+
+def checked(images: Images, staging: Staging) -> Step:
+    """The step that judges the data and saves its size, before any byte goes to a store."""
+
+    def check(journey: Journey) -> None:
+        shape = journey.shape
+        staged = staging.find(shape) or staging.examine(shape, journey.tell)
+        staged.check()
+        journey.staged = staged
+        journey.save(images, lambda image: _sized(image, staged.size))
+
+    return check
+
+
+def _sized(image: Image, size: int) -> Image:
+    # An import that goes on after a crash may have made the image active.
+    return image if image.locations else image.with_(size=size)

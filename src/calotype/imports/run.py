@@ -1,0 +1,208 @@
+"""The job that imports: walks the steps, and puts everything back when one of them fails.
+
+Whatever moment the process dies, the task is begun again from the start: staged data keeps its
+name until the end, what lies in a store without a row is replaced, and what a row names is done.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+from sqlalchemy import Connection
+
+from calotype import errors
+from calotype.db import import_lock
+from calotype.db.images import Images
+from calotype.db.leases import Leases
+from calotype.db.tasks import Run, Tasks
+from calotype.imports import plan
+from calotype.imports.check import Step, checked
+from calotype.imports.deliver import Delivery, Source, StagedSource, StoredSource
+from calotype.imports.journey import Attempt, Journey, change_row, fresh
+from calotype.model.image import Image, Status
+from calotype.model.importing import ImportOrder, done, ended
+from calotype.model.location import Location
+from calotype.model.task import TaskStatus
+from calotype.services.staging import Staging
+from calotype.stores.catalog import Catalog
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two looks whether the image is free.
+WAIT = 0.2
+
+
+class ImportJob:
+    """Imports images. `fetch`: how data comes to be staged, by method; `plugins` in order."""
+
+    def __init__(
+        self,
+        images: Images,
+        tasks: Tasks,
+        leases: Leases,
+        stores: Catalog,
+        staging: Staging,
+        *,
+        fetch: Mapping[str, Step],
+        plugins: Sequence[Step],
+    ) -> None:
+        self._images = images
+        self._tasks = tasks
+        self._leases = leases
+        self._stores = stores
+        self._staging = staging
+        self._fetch = fetch
+        self._plugins = plugins
+        self._delivery = Delivery(images, stores)
+
+    def do(self, work: Attempt) -> None:
+        """Import the image and end the task."""
+        order = ImportOrder.load(work.run.undo)
+        image = fresh(self._images, work.run.task.image_id or "")
+        steps = plan.steps(
+            order,
+            fetch=self._fetch,
+            plugins=self._plugins,
+            check=checked(self._images, self._staging),
+            deliver=self._deliver,
+            copy=self._copy,
+        )
+        with self._alone(work, image.id, order):
+            journey = Journey(work, order, fresh(self._images, image.id))
+            for step in steps:
+                step(journey)
+            if not order.copies:
+                self._staging.discard(image.id)
+
+    def give_up(self, run: Run, reason: str) -> None:
+        """The image as it was, no bytes, no lock, and the task failed."""
+        order, image_id = ImportOrder.load(run.undo), run.task.image_id or ""
+        try:
+            image = self._images.get(image_id)
+        except errors.ImageNotFound:
+            image = None
+        self._tasks.transaction(run.guard)
+        # Bytes go first: once the lock is away, an upload may write to the same place.
+        self._delivery.take_away(image_id, image, order.targets)
+        if not order.copies:
+            self._staging.discard(image_id)
+
+        def save(connection: Connection) -> None:
+            run.guard(connection)
+            self._tasks.end(connection, run.task.id, TaskStatus.FAILURE, reason)
+            import_lock.release(connection, image_id, run.task.id)
+            if image is not None:
+                _put_back(connection, image)
+
+        self._tasks.transaction(save)
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _deliver(self, journey: Journey) -> None:
+        staged = journey.data
+        active = {
+            "size": staged.size,
+            "checksum": staged.checksum,
+            "os_hash_algo": staged.os_hash_algo,
+            "os_hash_value": staged.os_hash_value,
+            "virtual_size": staged.virtual_size,
+            **journey.becomes,
+        }
+        journey.becomes = active
+        self._bring_all(journey, StagedSource(self._staging, journey.image.id, staged.size))
+
+    def _copy(self, journey: Journey) -> None:
+        self._bring_all(journey, StoredSource(self._stores, journey.image))
+
+    def _bring_all(self, journey: Journey, source: Source) -> None:
+        brought: list[Location] = []
+        trouble: errors.Error | None = None
+        arrived = False
+        having = {self._stores.id_of(location) for location in journey.image.locations}
+        for number, store_id in enumerate(journey.order.targets):
+            if store_id in having:
+                arrived = True  # by an attempt before this one
+                continue
+            before = number * source.size
+
+            def tell(size: int, before: int = before) -> None:
+                journey.tell(before + size)
+
+            try:
+                place = self._delivery.bring(journey.image, source, store_id, tell)
+            except errors.DatabaseUnavailable:
+                raise
+            except errors.Error as error:
+                LOG.warning("Image %s, store %s: %s", journey.image.id, store_id, error)
+                trouble = error
+                self._note(journey, store_id, failed=True)
+                if journey.order.must_succeed:
+                    raise
+                continue
+            arrived = True
+            brought.append(place)
+            if not journey.order.must_succeed:
+                journey.save(self._images, partial(self._with, journey, places=[place]))
+                brought.clear()
+            self._note(journey, store_id)
+        if not arrived:
+            raise trouble or errors.StoreError("There is no store to bring the data to")
+        self._end(journey, brought)
+
+    def _note(self, journey: Journey, store_id: str, *, failed: bool = False) -> None:
+        if self._stores.multi:
+            journey.save(
+                self._images,
+                lambda it: it.with_(properties=done(it.properties, store_id, failed=failed)),
+            )
+
+    def _end(self, journey: Journey, brought: Sequence[Location]) -> None:
+        """Save what came of it together with the end of the task."""
+        image, task = fresh(self._images, journey.image.id), journey.work.run.task
+        new = self._with(journey, image, brought) if brought else image
+        new = new.with_(properties=ended(new.properties))
+        message = f"Imported {new.size} bytes"
+
+        def save(connection: Connection) -> None:
+            change_row(connection, image, new)
+            import_lock.release(connection, image.id, task.id)
+            self._tasks.end(
+                connection, task.id, TaskStatus.SUCCESS, message, {"image_id": image.id}
+            )
+
+        journey.work.save(save)
+        LOG.info("Image %s: %s", image.id, message)
+
+    @staticmethod
+    def _with(journey: Journey, image: Image, places: Sequence[Location]) -> Image:
+        """The image with new copies, active with all that was learned if it was not yet."""
+        new = image.with_(locations=(*image.locations, *places))
+        if image.status is not Status.IMPORTING:
+            return new
+        properties = {**image.properties, **journey.properties}
+        return new.moved_to(Status.ACTIVE, properties=properties, **journey.becomes)
+
+    @contextmanager
+    def _alone(self, work: Attempt, image_id: str, order: ImportOrder) -> Iterator[None]:
+        """Hold the image, as an upload does, so that nobody cleans up behind us.
+
+        A copy does not: its image can be deleted, and its data is safe from the sweeper.
+        """
+        with ExitStack() as held:
+            while not order.copies:
+                try:
+                    held.enter_context(self._leases.hold(f"image:{image_id}"))
+                    break
+                except errors.Conflict:  # perhaps the worker that died with this task
+                    work.pause(WAIT)
+            yield
+
+
+def _put_back(connection: Connection, image: Image) -> None:
+    """The image as it was before the import."""
+    new = image.with_(properties=ended(image.properties))
+    if image.status is Status.IMPORTING:
+        new = new.moved_to(Status.QUEUED, size=None, virtual_size=None)
+    if new != image:
+        change_row(connection, image, new)
