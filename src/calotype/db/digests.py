@@ -9,7 +9,7 @@ of another algorithm would fail whoever verifies by it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
 from calotype import errors
 from calotype.db.aggregates import alive
@@ -19,6 +19,8 @@ from calotype.db.tables import images
 from calotype.model.image import Image, Status
 
 _ROW = images.c
+#: Made once: to make it costs more than to ask it.
+_EXISTS = select(_ROW.id).where(_ROW.id == bindparam("image_id"), alive(images))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,8 @@ class Digests:
 
     def exists(self, image_id: str) -> bool:
         """Whether the image is still there: the cheapest question about it."""
-        wanted = select(_ROW.id).where(_ROW.id == image_id, alive(images))
         with self._db.reading() as connection:
-            return connection.execute(wanted).first() is not None
+            return connection.execute(_EXISTS, {"image_id": image_id}).first() is not None
 
 
 def before(image: Image) -> dict[str, str | None]:
@@ -96,8 +97,7 @@ def save(
     moment = max(now(), image.updated_at)
     if connection.execute(row.values(**digests, updated_at=moment)).rowcount == 1:
         return
-    living = select(_ROW.id).where(_ROW.id == image.id, alive(images))
-    if connection.execute(living).first() is None:
+    if connection.execute(_EXISTS, {"image_id": image.id}).first() is None:
         raise errors.Gone("The image was deleted while its digests were calculated")
     raise errors.ChangedMeanwhile("The digests of the image were changed by somebody else")
 

@@ -15,6 +15,8 @@ from calotype.worker.digesting import MIB, digests, known
 WITH_DATA = (Status.ACTIVE, Status.DEACTIVATED)
 #: How often an image is read again because it was changed while it was read.
 ATTEMPTS = 3
+#: Seconds for which a rate may be exceeded to catch up.
+CREDIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Pace:
         """Wait until `size` bytes more may have been read."""
         if self._rate is None:
             return
-        # What was not used of the past is gone: there is no burst after a slow store.
-        self._due = max(self._due, self._clock()) + size / MIB / self._rate
+        # What was not used of the more distant past is gone: no burst follows a slow store.
+        self._due = max(self._due, self._clock() - CREDIT) + size / MIB / self._rate
         self._sleep(max(0.0, self._due - self._clock()))
 
 
