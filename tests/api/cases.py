@@ -8,7 +8,7 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -235,6 +235,13 @@ class Client:
         if status != "pending":
             them = self.site.of(who(project, "member", "reader"))
             them.put(f"{members}/{quote(project, safe='')}", {"status": status}).gave(200)
+
+    def walk(self, url: str | None) -> Iterator[str]:
+        """The ids of all pages from this one on."""
+        while url:
+            page = self.get(url).gave(200).json
+            yield from (image["id"] for image in page["images"])
+            url = page.get("next")
 
 
 def environ_of(method: str, url: str, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:

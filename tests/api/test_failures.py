@@ -1,7 +1,6 @@
 """What errors look like to clients, and what they do not tell."""
 
 import inspect
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -134,18 +133,22 @@ def test_messages_arrive_as_they_are(message: str) -> None:
         ({"Accept": "text/html"}, True),
         ({"Accept": "text/plain"}, True),
         ({"User-Agent": "openstacksdk/4.0 keystoneauth1/5.8"}, True),
+        ({"User-Agent": "Mozilla/5.0", "Accept": "text/html"}, True),
         ({"User-Agent": "python-glanceclient"}, False),
+        ({"User-Agent": "python-glanceclient keystoneauth1/5.18.1 python-requests/2.34"}, False),
+        ({"User-Agent": "nova python-glanceclient keystoneauth1/5.18.1"}, False),
         ({"User-Agent": "python-glanceclient", "Accept": "*/*"}, False),
         ({"User-Agent": "python-glanceclient", "Accept": "application/json"}, True),
     ],
 )
 def test_the_form_of_an_error(headers: dict[str, str], as_json: bool) -> None:
-    answer = ask(errors.NotFound("nothing"), **headers).gave(404)
+    answer = ask(errors.NotFound("Not “here”"), **headers).gave(404)
     if as_json:
-        assert json.loads(answer.body)["message"] == "nothing"
+        message = {"message": "Not “here”", "code": "404 Not Found", "title": "Not Found"}
+        assert answer.json == message
     else:
-        assert answer.headers["content-type"].startswith("text/plain")
-        assert answer.body == b"404 Not Found: nothing"
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.body.decode() == "404 Not Found: Not “here”"
 
 
 # -- the whole application in trouble ----------------------------------------------------------
@@ -166,7 +169,6 @@ def test_every_answer_names_its_request(member: Client) -> None:
 
 
 def test_a_database_that_is_away(make_site: MakeSite, tmp_path: Path) -> None:
-
 
     site = make_site()
     away = connect(f"sqlite:///{tmp_path}/no/such/folder/calotype.db")
