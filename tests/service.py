@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from tests.servers import HOST, Process, free_port
 
@@ -48,6 +50,20 @@ class Service:
         )
         self.process = self._process()
 
+    def __enter__(self) -> Self:
+        """Make the tables and serve."""
+        synced = self.run("db", "sync")
+        assert synced.returncode == 0, synced.stderr
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
     def command(self, *arguments: str) -> list[str]:
         """A command line of `calotype` with this configuration."""
         return [sys.executable, "-m", "calotype", "--config-file", str(self.config), *arguments]
@@ -63,7 +79,7 @@ class Service:
             check=False,
         )
 
-    def start(self) -> "Service":
+    def start(self) -> Self:
         """Start serving and wait for the first answer."""
         self.process = self._process()
         self.process.start().wait_url(f"{self.url}/healthcheck")
