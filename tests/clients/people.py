@@ -15,7 +15,7 @@ from typing import Any, Self
 from tests.keystone import Keystone, Person
 
 #: Seconds that a command may take; each takes about one.
-PATIENCE = 60
+PATIENCE = 180
 
 #: Wide enough that messages are not wrapped.
 COLUMNS = "400"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.conftest import Cloud
 from tests.clients.people import Answer, User
-from tests.keystone import ADMIN, MEMBER, OTHER, READER, SERVICE, Keystone, Person
+from tests.keystone import ADMIN, MEMBER, OTHER, PASSWORD, READER, SERVICE, Keystone, Person
 from tests.service import Service
 
 IMAGE = {"disk_format": "raw", "container_format": "bare"}
@@ -125,6 +125,16 @@ def test_without_a_keystone_the_token_is_not_to_blame(
     assert answer.status == 503
     assert "Keystone" in answer.json["message"]
     assert unseen.ask("GET", "/v2/images").status == 200
+
+
+def test_when_we_cannot_log_in_the_token_is_not_to_blame(
+    keystone: Keystone, keystone_cloud: Cloud, tmp_path: Path
+) -> None:
+    wrong = keystone.sections().replace(f"password = {PASSWORD}", "password = mistyped")
+    with Service(tmp_path / "service", extra=wrong) as service:
+        answer = keystone_cloud.member.at(service.url).ask("GET", "/v2/images")
+    assert answer.status == 503
+    assert "Identity server rejected authorization" in service.process.output()
 
 
 @pytest.fixture
