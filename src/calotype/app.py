@@ -24,6 +24,7 @@ from calotype.api.middleware import Application, Drain, Negotiation, ReadablePat
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
+from calotype.caller import Caller
 from calotype.db import schema
 from calotype.db.copies import Copies
 from calotype.db.deletes import Deletes
@@ -34,8 +35,10 @@ from calotype.db.leases import Leases
 from calotype.db.members import Members as MemberRows
 from calotype.db.tasks import Tasks as TaskRows
 from calotype.formats.detect import FormatWatcher
+from calotype.imports.fetch import fetched
 from calotype.imports.run import ImportJob
 from calotype.model.image import Image
+from calotype.model.importing import WEB_DOWNLOAD
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services import hashes, imports
@@ -50,6 +53,7 @@ from calotype.services.stage import Stage
 from calotype.services.staging import Staging
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
+from calotype.services.uri_filter import UriFilter
 from calotype.settings.tree import Backend, Settings
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
@@ -289,18 +293,40 @@ def _stage(parts: Parts, gate: Gate, quota: Quota) -> Stage:
 
 def _imports(parts: Parts, gate: Gate, quota: Quota) -> Imports:
     wanted = parts.settings.imports
-    offer = Offer(wanted.enabled_import_methods, exempt_roles=wanted.ignore_user_roles)
+    offer = Offer(
+        wanted.enabled_import_methods,
+        check_uri=_uri_filter(parts.settings).check,
+        exempt_roles=wanted.ignore_user_roles,
+    )
     return Imports(parts.database, gate, quota, parts.stores, offer)
 
 
+def _uri_filter(settings: Settings) -> UriFilter:
+    wanted = settings.imports
+    return UriFilter(
+        allowed_schemes=wanted.allowed_schemes,
+        disallowed_schemes=wanted.disallowed_schemes,
+        allowed_hosts=wanted.allowed_hosts,
+        disallowed_hosts=wanted.disallowed_hosts,
+        allowed_ports=wanted.allowed_ports,
+        disallowed_ports=wanted.disallowed_ports,
+    )
+
+
 def _import_job(parts: Parts) -> ImportJob:
+    staging, quota = _staging(parts.settings), _quota(parts)
+
+    def room(owner: str) -> tuple[int, str]:
+        return quota.room(Caller(project_id=owner or None))
+
+    fetch = {WEB_DOWNLOAD: fetched(staging, _uri_filter(parts.settings), room)}
     return ImportJob(
         parts.images,
         parts.tasks,
         parts.leases,
         parts.stores,
-        _staging(parts.settings),
-        fetch={},
+        staging,
+        fetch=fetch,
         plugins=[],
     )
 

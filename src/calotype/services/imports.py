@@ -36,6 +36,7 @@ TYPE = "api_image_import"
 #: The status in which an image must be for each method.
 NEEDS: Mapping[str, Status] = {
     GLANCE_DIRECT: Status.UPLOADING,
+    WEB_DOWNLOAD: Status.QUEUED,
     COPY_IMAGE: Status.ACTIVE,
 }
 
@@ -61,7 +62,7 @@ class Offer:
     """
 
     methods: Sequence[str]
-    check_uri: Callable[[str], None] = lambda uri: None
+    check_uri: Callable[[str], object] = lambda uri: None
     exempt_roles: Sequence[str] = ()
 
 

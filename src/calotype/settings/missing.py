@@ -29,27 +29,29 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arrives with the locations API": {
             "DEFAULT": "show_multiple_locations do_secure_hash http_retries image_location_quota",
         },
-        "arrives with tasks and imports": {
-            "DEFAULT": "enabled_import_methods node_staging_uri worker_self_reference_url"
-            " calotype_task_attempts",
-            "task": "task_time_to_live work_dir",
+        "arrives with the tasks API": {
+            "task": "work_dir",
             "taskflow_executor": "max_workers conversion_format",
-            "wsgi": "task_pool_threads",
+            "os_glance_tasks_store": ALL,
+        },
+        "arrives with import plugins": {
             "image_format": "vmdk_allowed_types",
-            "image_import_opts": ALL,
-            "import_filtering_opts": ALL,
-            "glance_download_properties": ALL,
+            "image_import_opts": "image_import_plugins",
             "inject_metadata_properties": ALL,
             "image_conversion": ALL,
-            "os_glance_staging_store": ALL,
-            "os_glance_tasks_store": ALL,
+        },
+        "arrives with glance-download": {
+            "glance_download_properties": ALL,
+        },
+        "not needed here: what is copied from file to file does not pass through this service": {
+            "image_import_opts": "max_parallel_stores",
         },
         "arrives with delayed delete": {
             "DEFAULT": "delayed_delete scrub_time scrub_pool_size wakeup_time daemon",
         },
         "arrives with the image cache": {
-            "DEFAULT": "image_cache_dir image_cache_driver image_cache_sqlite_db"
-            " image_cache_max_size image_cache_stall_time calotype_cache_node_timeout",
+            "DEFAULT": "worker_self_reference_url image_cache_dir image_cache_driver"
+            " image_cache_sqlite_db image_cache_max_size image_cache_stall_time calotype_cache_node_timeout",
         },
         "arrives with signatures and encrypted locations": {
             "DEFAULT": "metadata_encryption_key digest_algorithm",
