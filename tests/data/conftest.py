@@ -50,10 +50,24 @@ def site(
         assert service.stop() == 0
 
 
+Start = Callable[..., Site]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder for a service of a test's own."""
-    return tmp_path / "service"
+def start(make_service: Made, tmp_path: Path) -> Iterator[Start]:
+    """`start("--threads", "2", default=..., extra=...)`: a service of the test's own, started."""
+    started: list[Service] = []
+
+    def run(*arguments: str, default: str = "", extra: str = "") -> Site:
+        folder = tmp_path / f"service-{len(started)}"
+        service = make_service(folder, *arguments, default=default, extra=extra)
+        started.append(service)
+        return Site(service.start())
+
+    yield run
+    for service in started:
+        if service.process.running:
+            service.stop()
 
 
 @pytest.fixture(scope="session")

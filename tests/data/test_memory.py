@@ -5,13 +5,12 @@ Measured as the highest use ever (VmHWM), so nothing depends on when one looks.
 
 import re
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.data.conftest import THREADS
-from tests.data.site import Made, Site, file_of
+from tests.data.conftest import THREADS, Start
+from tests.data.site import Site, file_of
 from tests.data.wire import OCTETS
 from tests.stores.sources import content
 
@@ -24,19 +23,16 @@ HOLES = "filesystem_thin_provisioning = true"
 
 
 @pytest.fixture
-def fresh(make_service: Made, folder: Path) -> Iterator[Site]:
-    """A service that has done nothing yet but one small upload and download."""
-    service = make_service(
-        folder,
+def fresh(start: Start) -> Site:
+    """A service that has done nothing yet but some small uploads and downloads."""
+    site = start(
         *("--workers", "1", "--threads", str(THREADS), "--no-worker"),
         extra=HOLES,
         default="hashing_algorithm = sha256",
     )
-    site = Site(service.start())
     for _ in range(2 * THREADS):  # each thread has its stack and its connection then
         assert site.download(site.stored(content(3 * MIB))).status == 200
-    yield site
-    assert service.stop() == 0
+    return site
 
 
 def most_used(site: Site) -> int:

@@ -44,9 +44,9 @@ class Wire:
     opened: ClassVar[set["Wire"]] = set()
 
     def __init__(self, port: int, timeout: float = 30) -> None:
-        Wire.opened.add(self)
         self.socket = socket.create_connection((HOST, port), timeout=timeout)
         self._reader: BinaryIO = self.socket.makefile("rb")
+        Wire.opened.add(self)
 
     def __enter__(self) -> Self:
         return self

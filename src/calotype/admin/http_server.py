@@ -16,6 +16,15 @@ from gunicorn.workers.gthread import ThreadWorker
 class Worker(ThreadWorker):
     """gunicorn's process of threads, which do all the waiting for clients."""
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take new connections, or no more."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            # While running transfers come to their end, a client that connects would wait for an
+            # answer all the time: it had better be refused and go elsewhere.
+            for listener in self.sockets:
+                listener.close()
+
     def handle(self, conn: Any) -> Any:
         """Answer requests on a connection; whether to go on with it."""
         goes_on = super().handle(conn)
