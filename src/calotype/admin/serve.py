@@ -160,7 +160,7 @@ def worker_command(args: argparse.Namespace) -> list[str]:
         for value in values:
             command += [name, value]
     quick = ["--quickstart", str(args.quickstart)] if args.quickstart else []
-    return [*command, "worker", "--attached", *quick]
+    return [*command, "worker", "--attached", str(os.getpid()), *quick]
 
 
 class WorkerProcess:

@@ -22,7 +22,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="do the work beside the API",
         description="Run the background jobs until SIGTERM; `calotype serve` starts one of these.",
     )
-    worker.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
+    worker.add_argument("--attached", type=int, metavar="PID", help=argparse.SUPPRESS)
     sweep = commands.add_parser(
         "sweep",
         help="remove what crashes left behind, once",
@@ -69,14 +69,15 @@ def run_worker(args: argparse.Namespace) -> int:
     return 0
 
 
-def _clean(parts: Parts, stop: threading.Event, attached: bool) -> None:
-    service, parent = parts.settings.service, os.getppid()
+def _clean(parts: Parts, stop: threading.Event, attached: int | None) -> None:
+    service = parts.settings.service
     _cleaner(parts, None).run(
         stop,
         often=service.calotype_task_lease,
         interval=service.calotype_sweep_interval,
-        # A worker that `calotype serve` started ends with it; any other one may outlive its shell.
-        orphaned=lambda: attached and os.getppid() != parent,
+        # A worker that `calotype serve` started ends with it, even if that died before this one
+        # had begun; any other worker may outlive its shell.
+        orphaned=lambda: attached is not None and os.getppid() != attached,
     )
     stop.set()
 
