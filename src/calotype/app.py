@@ -36,6 +36,7 @@ from calotype.db.members import Members as MemberRows
 from calotype.db.tasks import Tasks as TaskRows
 from calotype.formats.detect import FormatWatcher
 from calotype.imports.fetch import fetched
+from calotype.imports.leftovers import Leftovers
 from calotype.imports.run import ImportJob
 from calotype.model.image import Image
 from calotype.model.importing import WEB_DOWNLOAD
@@ -237,6 +238,11 @@ def make_runner(parts: Parts) -> Runner:
         attempts=settings.service.calotype_task_attempts,
         threads=settings.task.task_pool_threads,
     )
+
+
+def make_leftovers(parts: Parts) -> Leftovers:
+    """What puts right what crashes leave of stages and imports."""
+    return Leftovers(parts.database, parts.images, parts.leases, _staging(parts.settings))
 
 
 def dispatcher(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:

@@ -18,10 +18,9 @@ from calotype.formats.detect import FormatWatcher
 from calotype.model.image import Image
 from calotype.model.location import Location
 from calotype.services.image_data import IntakeRules
-from calotype.stores.atomic_file import AtomicFile, translated
+from calotype.stores.atomic_file import TEMPORARY, AtomicFile, translated
 from calotype.stores.filesystem import UUID, FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
-from calotype.stores.store import UNFINISHED
 from calotype.streams import BLOCK, Body, Intake
 
 Tell = Callable[[int], None]
@@ -46,6 +45,7 @@ class Staged:
     virtual_size: int | None
     disk_format: str | None
     container_format: str | None
+    detected: str | None
     refused: str | None
     file: tuple[int, int, int]
 
@@ -60,6 +60,15 @@ class Staged:
         return cls(**{**fields, "file": tuple(fields["file"])})
 
 
+#: What is made of staged data on its way: each has the name of its image and one of these.
+DERIVED = ("uc", "out")
+
+
+def derived(image_id: str, kind: str) -> str:
+    """The name of something that is made of the staged data of an image."""
+    return f"{image_id}.{kind}"
+
+
 class Staging:
     """One folder of staged data. Made when first needed."""
 
@@ -68,9 +77,9 @@ class Staging:
         self._store = FilesystemStore(FilesystemSettings(datadirs=(Datadir(folder),)))
         self._rules = rules
 
-    def path(self, image_id: str) -> str:
-        """Where the data of an image is, or would be."""
-        return os.path.join(self._folder, image_id)
+    def path(self, key: str) -> str:
+        """Where data is, or would be. The key is the id of its image, or `derived` from it."""
+        return os.path.join(self._folder, key)
 
     def keep(
         self,
@@ -78,45 +87,49 @@ class Staging:
         body: Body,
         limit: Limit,
         *,
+        key: str | None = None,
         declared: int | None = None,
         tell: Tell = lambda size: None,
     ) -> Staged:
-        """Stage what `body` gives, in place of what was staged before.
+        """Stage what `body` gives, in place of what was staged under that key before.
 
         `tell` hears how many bytes are there. Raises what `Intake.read` and `Store.put` do.
         """
-        self.discard(image.id)
+        key = key or image.id
+        self.discard_one(key)
         try:
             os.makedirs(self._folder, exist_ok=True)
         except OSError as error:
             raise errors.StoreUnavailable("The staging area cannot be used now") from error
         watcher = _Verdict(self._rules.format_watcher(image))
         with self._intake(_Told(body, tell), limit, declared, watcher) as intake:
-            self._store.put(image.id, intake, declared)
-            return self._save(image, intake, watcher)
+            self._store.put(key, intake, declared)
+            return self._save(image, key, intake, watcher)
 
-    def examine(self, image: Image, tell: Tell) -> Staged:
+    def examine(self, image: Image, tell: Tell, *, key: str | None = None) -> Staged:
         """Learn all about data that was staged without its facts, by reading it once.
 
         Raises DataNotFound when nothing is staged here.
         """
+        key = key or image.id
         watcher = _Verdict(self._rules.format_watcher(image))
-        with self.open(image.id) as file:
+        with self.open(key) as file:
             size = os.fstat(file.fileno()).st_size
             limit = Limit(size, "the staged file")
             with self._intake(_Told(file, tell), limit, size, watcher) as intake:
                 while intake.read(BLOCK):
                     pass
-                return self._save(image, intake, watcher)
+                return self._save(image, key, intake, watcher)
 
-    def find(self, image: Image) -> Staged | None:
+    def find(self, image: Image, *, key: str | None = None) -> Staged | None:
         """The facts of what is staged for an image, None when they are to be found anew.
 
         Raises DataNotFound when nothing is staged here.
         """
-        here = self._identity(image.id)
+        key = key or image.id
+        here = self._identity(key)
         try:
-            with open(self._facts(image.id), "rb") as file:
+            with open(self._facts(key), "rb") as file:
                 staged = Staged.load(orjson.loads(file.read()))
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -125,48 +138,37 @@ class Staging:
         same = (image.disk_format, image.container_format) == formats
         return staged if same and staged.file == here and staged.os_hash_algo == algorithm else None
 
-    def open(self, image_id: str) -> BinaryIO:
+    def open(self, key: str) -> BinaryIO:
         """What is staged, as an open file. Raises DataNotFound."""
-        return self._store.open(self._location(image_id))
-
-    def replace(self, image_id: str, path: str) -> None:
-        """Put the file at `path`, in the same folder, in the place of what is staged."""
-        with translated("cannot write", self._folder):
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            self._forget(image_id)
-            os.rename(path, self.path(image_id))
+        return self._store.open(self._location(key))
 
     def discard(self, image_id: str) -> None:
-        """Remove what is staged for an image, if anything is."""
-        self._forget(image_id)
+        """Remove what is staged for an image, if anything is, and what was made of it."""
+        for key in (image_id, *(derived(image_id, kind) for kind in DERIVED)):
+            self.discard_one(key)
+
+    def discard_one(self, key: str) -> None:
+        """Remove what lies under one key, if anything does."""
+        self._forget(key)
         with suppress(OSError):
-            os.unlink(self.path(image_id))
+            os.unlink(self.path(key))
 
-    def unneeded(self, older_than: float) -> list[str]:
-        """The ids of images for which something older than a moment (epoch seconds) lies here."""
+    def untouched(self, older_than: float) -> dict[str, list[str]]:
+        """The files here that are older than a moment (epoch seconds), by the id of their image.
+
+        Files of others, whose name does not begin with an id, are passed over.
+        """
+        found: dict[str, list[str]] = {}
         if not os.path.isdir(self._folder):
-            return []
-        found = {UUID.search(place.url.rpartition("/")[2]) for place in self._old(older_than)}
-        return sorted(match[0] for match in found if match)
-
-    def sweep(self, image_id: str, older_than: float) -> int:
-        """Remove what lies here for an image and is older than a moment; how many bytes."""
-        removed = 0
-        for place in self._old(older_than):
-            if image_id in place.url.rpartition("/")[2]:
-                with suppress(errors.DataNotFound):
-                    removed += self._store.size(place)
-                    self._store.delete(place)
-                if place.status != UNFINISHED:
-                    self._forget(image_id)
-        return removed
-
-    def _old(self, older_than: float) -> list[Location]:
-        return list(self._store.leftovers(older_than))
+            return found
+        with translated("cannot list the staging folder", self._folder):
+            for entry in os.scandir(self._folder):
+                image_id = _image_id(entry.name)
+                if image_id and entry.is_file(follow_symlinks=False):
+                    times = entry.stat(follow_symlinks=False)
+                    if max(times.st_mtime, times.st_ctime) < older_than:
+                        found.setdefault(image_id, []).append(entry.path)
+        return found
 
     def _intake(
         self, body: Body, limit: Limit, declared: int | None, watcher: "_Verdict"
@@ -181,7 +183,7 @@ class Staging:
             watchers=(watcher,),
         )
 
-    def _save(self, image: Image, intake: Intake, watcher: "_Verdict") -> Staged:
+    def _save(self, image: Image, key: str, intake: Intake, watcher: "_Verdict") -> Staged:
         facts = intake.facts()
         staged = Staged(
             size=facts.size,
@@ -191,34 +193,42 @@ class Staging:
             virtual_size=watcher.virtual_size if facts.size else None,
             disk_format=image.disk_format,
             container_format=image.container_format,
+            detected=watcher.detected,
             refused=watcher.refused,
-            file=self._identity(image.id),
+            file=self._identity(key),
         )
-        self._forget(image.id)
-        with AtomicFile(self._folder, f"{image.id}.facts") as file:
+        self._forget(key)
+        with AtomicFile(self._folder, f"{key}.facts") as file:
             file.write(orjson.dumps(asdict(staged)))
             file.keep()
         return staged
 
-    def _identity(self, image_id: str) -> tuple[int, int, int]:
+    def _identity(self, key: str) -> tuple[int, int, int]:
         """Which file is staged: it is a different one when any of these is."""
         try:
-            found = os.lstat(self.path(image_id))
+            found = os.lstat(self.path(key))
         except FileNotFoundError as error:
             raise errors.DataNotFound(
                 "There is no staged data on this node: stage it again"
             ) from error
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _facts(self, image_id: str) -> str:
-        return f"{self.path(image_id)}.facts"
+    def _facts(self, key: str) -> str:
+        return f"{self.path(key)}.facts"
 
-    def _forget(self, image_id: str) -> None:
+    def _forget(self, key: str) -> None:
         with suppress(OSError):
-            os.unlink(self._facts(image_id))
+            os.unlink(self._facts(key))
 
-    def _location(self, image_id: str) -> Location:
-        return Location(f"file://{self.path(image_id)}")
+    def _location(self, key: str) -> Location:
+        return Location(f"file://{self.path(key)}")
+
+
+def _image_id(name: str) -> str | None:
+    """The image that a file here belongs to, also if it is an unfinished one."""
+    unfinished = TEMPORARY.fullmatch(name)
+    first = (unfinished["key"] if unfinished else name).partition(".")[0]
+    return first if UUID.fullmatch(first) else None
 
 
 class _Verdict:
@@ -231,6 +241,10 @@ class _Verdict:
     @property
     def virtual_size(self) -> int | None:
         return self._watcher.virtual_size
+
+    @property
+    def detected(self) -> str | None:
+        return self._watcher.detected
 
     def see(self, block: bytes) -> None:
         self._watcher.see(block)

@@ -51,7 +51,8 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "arrives with the image cache": {
             "DEFAULT": "worker_self_reference_url image_cache_dir image_cache_driver"
-            " image_cache_sqlite_db image_cache_max_size image_cache_stall_time calotype_cache_node_timeout",
+            " image_cache_sqlite_db image_cache_max_size image_cache_stall_time"
+            " calotype_cache_node_timeout",
         },
         "arrives with signatures and encrypted locations": {
             "DEFAULT": "metadata_encryption_key digest_algorithm",
