@@ -1,46 +1,26 @@
 """The rows of images: what an `Image` is made of, and how one becomes the next.
 
-Reading an image is one query whatever it has (see `aggregates`). Writing is `swap(old, new)`: a
+Reading an image is one query whatever it has (see `image_rows`). Writing is `swap(old, new)`: a
 compare-and-set on the status that writes only what differs, so two people who change different
 things of one image do not undo each other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
-from calotype.db import belongings, image_query
-from calotype.db.aggregates import alive, children, row_as_json
+from calotype.db import belongings, image_query, image_rows
+from calotype.db.aggregates import alive
 from calotype.db.engine import Database
-from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
+from calotype.db.image_rows import FIELDS
+from calotype.db.tables import image_locations, image_members, images
 from calotype.model.filter import Filter, Viewer
 from calotype.model.image import Image, Status, Visibility
-from calotype.model.location import Location
 
-#: The columns that `swap` compares and writes.
-_FIELDS = (
-    "status", "visibility", "owner", "name", "disk_format", "container_format", "size",
-    "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram",
-    "protected", "os_hidden",
-)  # fmt: skip
-
-_WHOLE = select(
-    row_as_json(
-        images.c.id,
-        images.c.created_at,
-        images.c.updated_at,
-        *(images.c[name] for name in _FIELDS),
-        children(image_properties, images.c.id, "name", "value"),
-        children(image_tags, images.c.id, "value"),
-        children(image_locations, images.c.id, "value", "meta_data", "status"),
-    )
-)
-_ONE = _WHOLE.where(images.c.id == bindparam("image_id"), alive(images))
 _IS_MEMBER = select(image_members.c.id).where(
     image_members.c.image_id == bindparam("image_id"),
     image_members.c.member == bindparam("member"),
@@ -67,7 +47,7 @@ class Images:
     def get(self, image_id: str) -> Image:
         """The living image of that id. Raises ImageNotFound."""
         with self._db.reading() as connection:
-            return _read(connection, image_id)
+            return image_rows.read(connection, image_id)
 
     def is_member(self, image_id: str, project_id: str) -> bool:
         """Whether an image is shared with a project, whatever the project answered."""
@@ -82,8 +62,9 @@ class Images:
         with self._db.reading() as connection:
             marked = wanted.marker is not None
             after = self._marker_values(connection, wanted, viewer) if marked else None
-            statement = image_query.page(_WHOLE, wanted, viewer, after)
-            return [_image(row) for row in connection.execute(statement)]
+            return image_rows.read_page(
+                connection, lambda base: image_query.page(base, wanted, viewer, after)
+            )
 
     def add(self, image: Image) -> None:
         """Save a new image. Raises Duplicate when the id is taken, also by a deleted image."""
@@ -174,51 +155,8 @@ def _may_see(
     return row.first() is not None
 
 
-def _read(connection: Connection, image_id: str) -> Image:
-    row = connection.execute(_ONE, {"image_id": image_id}).first()
-    if row is None:
-        raise errors.ImageNotFound(
-            f"There is no image with the id {image_id}, or you may not see it"
-        )
-    return _image(row)
-
-
-def _image(row: Sequence[Any]) -> Image:
-    (
-        image_id, created_at, updated_at, status, visibility, owner, name, disk_format,
-        container_format, size, virtual_size, checksum, hash_algo, hash_value, min_disk, min_ram,
-        protected, os_hidden, properties, tags, locations,
-    ) = orjson.loads(row[0])  # fmt: skip
-    return Image(
-        image_id, Status(status), Visibility(visibility), _time(created_at), _time(updated_at),
-        owner, name, disk_format, container_format, size, virtual_size, checksum, hash_algo,
-        hash_value, min_disk, min_ram, bool(protected), bool(os_hidden),
-        dict(_rows(properties).values()),
-        tuple(value for (value,) in _rows(tags).values()),
-        _locations(_rows(locations)),
-    )  # fmt: skip
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _rows(found: Any) -> dict[str, Any]:
-    """Rows by their number; engines give them as JSON, as text that holds it, or not at all."""
-    rows: dict[str, Any] = orjson.loads(found) if isinstance(found, str) else found or {}
-    return rows
-
-
-def _locations(rows: Mapping[str, Sequence[Any]]) -> tuple[Location, ...]:
-    return tuple(
-        Location(url, orjson.loads(metadata or "{}"), status, int(number))
-        for number, (url, metadata, status) in sorted(rows.items(), key=lambda item: int(item[0]))
-        if status == "active"
-    )
-
-
 def _insert(connection: Connection, image: Image) -> None:
-    row = {name: getattr(image, name) for name in _FIELDS}
+    row = {name: getattr(image, name) for name in FIELDS}
     times = {"created_at": image.created_at, "updated_at": image.updated_at}
     try:
         connection.execute(insert(images).values(id=image.id, deleted=False, **times, **row))
@@ -231,7 +169,7 @@ def _insert(connection: Connection, image: Image) -> None:
 
 def write(connection: Connection, old: Image, new: Image) -> Image:
     """Make `old` into `new` in the caller's transaction, as `Images.swap` does."""
-    changed = {f: getattr(new, f) for f in _FIELDS if getattr(new, f) != getattr(old, f)}
+    changed = {f: getattr(new, f) for f in FIELDS if getattr(new, f) != getattr(old, f)}
     compare_and_set(connection, old, updated_at=new.updated_at, **changed)
     at = new.updated_at
     belongings.change_properties(connection, old.id, old.properties, new.properties, at)
@@ -239,7 +177,7 @@ def write(connection: Connection, old: Image, new: Image) -> Image:
     if new.locations == old.locations:
         return new
     belongings.change_locations(connection, old.id, old.locations, new.locations, at)
-    return _read(connection, old.id)
+    return image_rows.read(connection, old.id)
 
 
 def compare_and_set(connection: Connection, old: Image, **values: Any) -> None:
@@ -248,6 +186,7 @@ def compare_and_set(connection: Connection, old: Image, **values: Any) -> None:
         images.c.id == old.id, alive(images), images.c.status == old.status
     )
     if connection.execute(statement.values(**values)).rowcount != 1:
-        if _read(connection, old.id).status == old.status:  # raises ImageNotFound when it is gone
+        # Raises ImageNotFound when it is gone.
+        if image_rows.read(connection, old.id).status == old.status:
             raise errors.StoreError("The database does not count the rows it changed")
         raise errors.ChangedMeanwhile()
