@@ -42,13 +42,15 @@ class Shelf(MemoryStore):
         self.after = after
         self.reads = 0
         self.closed = 0
+        self._opened: list[Iterator[bytes]] = []
         self.each: Callable[[int], None] = lambda number: None
 
     def read(
         self, location: Location, offset: int = 0, length: int | None = None
     ) -> Iterator[bytes]:
         self.reads += 1
-        return self._blocks(super().read(location, offset, length))
+        self._opened.append(self._blocks(super().read(location, offset, length)))
+        return self._opened[-1]  # which is kept, so that nothing but `close` closes it
 
     def _blocks(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         try:
