@@ -324,10 +324,11 @@ def test_a_store_that_is_no_longer_configured_is_a_failure(site: Site) -> None:
     assert site.images.get(image.id) == image
 
 
-def test_what_is_read_is_closed(site: Site) -> None:
-    site.slow.fails, site.slow.after = 1, 2
-    site.hash(site.image())
-    assert site.slow.closed == site.slow.reads == 2
+def test_what_is_read_is_closed_also_before_its_end(site: Site) -> None:
+    task = site.begin(site.image())
+    site.slow.each = lambda number: site.queue.stop.set()
+    site.attempt(task)
+    assert (site.slow.reads, site.slow.closed) == (1, 1)
 
 
 # -- meanwhile -------------------------------------------------------------------------------------
