@@ -35,9 +35,13 @@ from calotype.db.leases import Leases
 from calotype.db.members import Members as MemberRows
 from calotype.db.tasks import Tasks as TaskRows
 from calotype.formats.detect import FormatWatcher
-from calotype.imports.fetch import fetched
+from calotype.imports import plan
+from calotype.imports.check import Step
+from calotype.imports.convert import Conversion, converted
+from calotype.imports.fetch import fetched, limits
 from calotype.imports.leftovers import Leftovers
 from calotype.imports.run import ImportJob
+from calotype.imports.transform import LimitOf, decompressed, injected
 from calotype.model.image import Image
 from calotype.model.importing import WEB_DOWNLOAD
 from calotype.policy.enforcer import Policy
@@ -88,6 +92,7 @@ class Parts:
 def assemble(settings: Settings) -> Parts:
     """The parts, as the settings say. Raises BadSettings."""
     refuse_what_would_be_unsafe(settings)
+    plan.refuse_unknown_plugins(settings.imports.image_import_plugins)
     database = open_database(settings)
     return Parts(
         settings=settings,
@@ -325,7 +330,8 @@ def _import_job(parts: Parts) -> ImportJob:
     def room(owner: str) -> tuple[int, str]:
         return quota.room(Caller(project_id=owner or None))
 
-    fetch = {WEB_DOWNLOAD: fetched(staging, _uri_filter(parts.settings), room)}
+    limit_of = limits(room)
+    fetch = {WEB_DOWNLOAD: fetched(staging, _uri_filter(parts.settings), limit_of)}
     return ImportJob(
         parts.images,
         parts.tasks,
@@ -333,8 +339,20 @@ def _import_job(parts: Parts) -> ImportJob:
         parts.stores,
         staging,
         fetch=fetch,
-        plugins=[],
+        plugins=_plugins(parts.settings, staging, limit_of),
     )
+
+
+def _plugins(settings: Settings, staging: Staging, limit_of: LimitOf) -> list[Step]:
+    wanted = settings.imports
+    conversion = Conversion(wanted.output_format, settings.image_format.vmdk_allowed_types)
+    known: dict[str, Step] = {
+        "no_op": lambda journey: None,
+        "inject_image_metadata": injected(wanted.inject),
+        "image_decompression": decompressed(staging, limit_of),
+        "image_conversion": converted(staging, conversion, limit_of),
+    }
+    return [known[name] for name in wanted.image_import_plugins]
 
 
 def _quota(parts: Parts) -> Quota:

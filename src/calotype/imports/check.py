@@ -15,7 +15,8 @@ def checked(images: Images, staging: Staging) -> Step:
 
     def check(journey: Journey) -> None:
         shape = journey.shape
-        staged = staging.find(shape) or staging.examine(shape, journey.tell)
+        staged = staging.find(shape, key=journey.key)
+        staged = staged or staging.examine(shape, journey.tell, key=journey.key)
         staged.check()
         journey.staged = staged
         journey.save(images, lambda image: _sized(image, staged.size))

@@ -44,19 +44,19 @@ class Source(Protocol):
 class StagedSource:
     """The staged data of an image."""
 
-    def __init__(self, staging: Staging, image_id: str, size: int) -> None:
+    def __init__(self, staging: Staging, key: str, size: int) -> None:
         self._staging = staging
-        self._image_id = image_id
-        self.path: str | None = staging.path(image_id)
+        self._key = key
+        self.path: str | None = staging.path(key)
         self.size = size
 
     def file(self) -> BinaryIO | None:
         """The staged file."""
-        return self._staging.open(self._image_id)
+        return self._staging.open(self._key)
 
     def put(self, store: Store, key: str, tell: Tell) -> Location:
         """Read the staged file into a store."""
-        with self._staging.open(self._image_id) as file:
+        with self._staging.open(self._key) as file:
             return store.put(key, _Blocks(iter(lambda: file.read(_BLOCK), b""), tell), self.size)
 
 

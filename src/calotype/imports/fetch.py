@@ -42,19 +42,30 @@ class Answer:
             return self.response.read(size)
 
 
-def fetched(staging: Staging, uri_filter: UriFilter, room: Room) -> Step:
-    """The step that stages what an address gives. `room`: how much a project may still store."""
+def limits(room: Room) -> Callable[[Journey], Limit]:
+    """How much data an import may bring, in as many copies as there are stores."""
 
-    def fetch(journey: Journey) -> None:
-        if journey.work.run.attempts > 1:
-            with suppress(errors.DataNotFound):
-                if staging.find(journey.image) is not None:
-                    return  # a worker that died had it already
+    def limit_of(journey: Journey) -> Limit:
         size, name = room(journey.work.run.task.owner)
         copies = 1 if name == "image_size_cap" else len(journey.order.targets)
-        limit = Limit(size // copies, name)
+        return Limit(size // copies, name)
+
+    return limit_of
+
+
+def fetched(staging: Staging, uri_filter: UriFilter, limit_of: Callable[[Journey], Limit]) -> Step:
+    """The step that stages what an address gives."""
+
+    def fetch(journey: Journey) -> None:
+        image = journey.image
+        if journey.work.run.attempts > 1:
+            with suppress(errors.DataNotFound):
+                if staging.find(image) is not None:
+                    return  # a worker that died had it already
         with opened(journey.order.uri or "", uri_filter) as answer:
-            staging.keep(journey.image, answer, limit, declared=answer.length, tell=journey.tell)
+            staging.keep(
+                image, answer, limit_of(journey), declared=answer.length, tell=journey.tell
+            )
 
     return fetch
 

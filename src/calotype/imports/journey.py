@@ -48,7 +48,8 @@ class Journey:
     """One attempt at an import.
 
     `image`: as it is saved. `becomes`: the fields that it gets when it becomes active, beside
-    those that follow from `staged`, which is known once its data is there.
+    those that follow from `staged`, which is known once its data is there. `key`: under which name
+    the data lies in the staging area.
     """
 
     work: Attempt
@@ -57,6 +58,10 @@ class Journey:
     becomes: dict[str, Any] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     staged: Staged | None = None
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        self.key = self.image.id
 
     def tell(self, size: int) -> None:
         """Say how many bytes are done."""

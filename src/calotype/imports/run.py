@@ -110,7 +110,7 @@ class ImportJob:
             **journey.becomes,
         }
         journey.becomes = active
-        self._bring_all(journey, StagedSource(self._staging, journey.image.id, staged.size))
+        self._bring_all(journey, StagedSource(self._staging, journey.key, staged.size))
 
     def _copy(self, journey: Journey) -> None:
         self._bring_all(journey, StoredSource(self._stores, journey.image))

@@ -34,12 +34,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "taskflow_executor": "max_workers conversion_format",
             "os_glance_tasks_store": ALL,
         },
-        "arrives with import plugins": {
-            "image_format": "vmdk_allowed_types",
-            "image_import_opts": "image_import_plugins",
-            "inject_metadata_properties": ALL,
-            "image_conversion": ALL,
-        },
         "arrives with glance-download": {
             "glance_download_properties": ALL,
         },
