@@ -189,7 +189,7 @@ def test_of_many_who_add_something_at_once_nothing_is_lost(rows: Images) -> None
     assert sorted(found.tags) == sorted(["there", "same", *(f"t{n}" for n in range(WRITERS))])
 
 
-def test_of_a_change_and_a_delete_at_once_the_image_is_whole_or_gone(rows: Images) -> None:
+def test_of_a_change_and_a_move_at_once_each_is_whole_or_did_not_happen(rows: Images) -> None:
     for _ in range(5):
         image = saved(rows, properties={"a": "1"})
         changed, moved = at_once(

@@ -1,7 +1,10 @@
 """Leases on each engine: one holder at a time, and nobody for ever."""
 
+import multiprocessing
+import threading
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -96,3 +99,68 @@ def test_moments_are_kept_exactly(database: Database) -> None:
     left = (expires_at - exactly_now()).total_seconds()
     assert 50 < left <= 60
     assert expires_at.microsecond != 0  # fails once in a million runs
+
+
+def test_of_many_who_want_it_at_once_one_gets_it(database: Database) -> None:
+    done, start = threading.Event(), threading.Barrier(7)
+
+    def hold() -> str:
+        with Leases(database, 60).hold("task:one"):
+            done.wait(60)
+            return "held"
+
+    def release() -> None:
+        # Everybody but the holder has an answer before it lets go.
+        deadline = time.monotonic() + 60
+        while answers.count(None) > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        done.set()
+
+    answers: list[object] = [None] * 6
+
+    def ask(number: int) -> None:
+        start.wait()
+        try:
+            answers[number] = hold()
+        except Exception as error:
+            answers[number] = error
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    release()
+    for thread in threads:
+        thread.join()
+    assert answers.count("held") == 1, answers
+    assert sum(isinstance(answer, errors.Conflict) for answer in answers) == 5, answers
+    assert rows(database) == []
+
+
+def test_a_child_renews_its_own_leases_after_a_fork(database: Database) -> None:
+    """A fork takes the leases' thread not along, and the parent's leases are not the child's."""
+    ours = Leases(database, 1)
+    with ours.hold("task:parent"):
+        context = multiprocessing.get_context("fork")
+        answers = context.Queue()
+        child = context.Process(target=_hold_and_look, args=(database, ours, answers))
+        child.start()
+        before, after, parents = answers.get(timeout=60)
+        child.join(60)
+        assert child.exitcode == 0
+        assert before < after
+        assert parents == {"task:parent", "task:child"}
+    assert rows(database) == []
+
+
+def _hold_and_look(database: Database, leases: Leases, answers: Any) -> None:
+    database.after_fork()
+    with leases.hold("task:child"):
+        before = after = ends(database, "task:child")
+        deadline = time.monotonic() + 50
+        while after == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+            after = ends(database, "task:child")
+        answers.put((before, after, leases.living("task:")))
+        answers.close()
+        answers.join_thread()
