@@ -1,0 +1,1 @@
+"""`make bench`: Calotype beside real Glance, nginx and a bare socket loop, in one run."""

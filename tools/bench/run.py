@@ -1,0 +1,160 @@
+"""One run: for each database its servers, for each measurement its rounds, server by server."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.database_servers import MariaDB
+from tests.servers import Missing
+from tools.bench import peers, rows
+from tools.bench.measurements import MEASUREMENTS, Bench, Failed, Measurement, Sample
+from tools.bench.peers import Peer
+from tools.bench.plan import MIB, Plan
+
+DATABASES = ("mariadb", "sqlite")
+
+
+@dataclass
+class Result:
+    """What one measurement gave with one database: the samples of each server, and failures."""
+
+    database: str
+    measurement: Measurement
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    failures: dict[str, list[str]] = field(default_factory=dict)
+
+
+def say(message: str) -> None:
+    """Tell whoever waits."""
+    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    *,
+    databases: Sequence[str],
+    wanted: Collection[str],
+    alone: bool,
+) -> Iterator[Result]:
+    """Measure; `wanted` names measurements, none for all; `alone`: Calotype without peers."""
+    chosen = [it for it in MEASUREMENTS if not wanted or it.name in wanted]
+    source, small = folder / "source", folder / "small"
+    make_data(source, plan.size)
+    make_data(small, plan.small_size)
+    for database in databases:
+        home = folder / database
+        try:
+            with servers(database, home, plan, source, alone=alone) as found:
+                bench = Bench(plan, source, small, found)
+                for measurement in chosen:
+                    yield measure(bench, database, measurement)
+        except Missing as missing:
+            say(f"NOT MEASURED with {database}: {missing}")
+        shutil.rmtree(home)
+
+
+def make_data(path: Path, size: int) -> None:
+    """A file of random bytes, which repeat after 16 MiB: no format, nothing to compress."""
+    block = os.urandom(min(size, 16 * MIB))
+    with path.open("wb") as file:
+        while file.tell() < size:
+            file.write(block[: size - file.tell()])
+
+
+@contextmanager
+def servers(
+    database: str, home: Path, plan: Plan, source: Path, *, alone: bool
+) -> Iterator[dict[str, Peer]]:
+    """All servers for one database, configured but not started. Raises Missing for the database."""
+    home.mkdir()
+    with ExitStack() as stack:
+        address = _addresses(database, home, stack)
+        say(f"{database}: making {plan.images} images")
+        ours, ours_at = home / "calotype", address("calotype")
+        rows.make_tables(ours_at)
+        rows.fill(ours_at, plan.images)
+        found = [peers.calotype("calotype", ours, ours_at)]
+        for name, options in (
+            ("calotype-no-md5", ["calotype_md5_checksum = false"]),
+            ("calotype-sha256", ["calotype_md5_checksum = false", "hashing_algorithm = sha256"]),
+        ):
+            found.append(peers.calotype(name, home / name, ours_at, *options))
+        if not alone:
+            found += _peers(home, address, plan, source)
+        yield {peer.name: peer for peer in found}
+
+
+def _addresses(database: str, home: Path, stack: ExitStack) -> Callable[[str], str]:
+    if database == "sqlite":
+        return lambda name: f"sqlite:///{home}/{name}.db"
+    server = MariaDB()
+    stack.callback(server.remove)
+    server.start()
+    return lambda name: server.url(server.create())
+
+
+def _peers(home: Path, address: Callable[[str], str], plan: Plan, source: Path) -> list[Peer]:
+    def glance() -> Peer:
+        url = address("glance")
+        peer = peers.glance(home / "glance", url)
+        rows.fill(url, plan.images)
+        return peer
+
+    makers: list[Callable[[], Peer]] = [
+        glance,
+        lambda: peers.nginx(home / "nginx", source),
+        lambda: peers.bare(home / "bare"),
+    ]
+    found = []
+    for make in makers:
+        try:
+            found.append(make())
+        except Missing as missing:
+            say(f"NOT MEASURED: {missing}")
+    return found
+
+
+def measure(bench: Bench, database: str, measurement: Measurement) -> Result:
+    """All rounds of one measurement, the servers taking turns."""
+    result = Result(database, measurement)
+    subjects = [bench.peers[name] for name in measurement.subjects if name in bench.peers]
+    rounds = bench.plan.transfer_rounds if measurement.transfers else bench.plan.rounds
+    with ExitStack() as stack:
+        if not measurement.alone:
+            subjects = [it for it in subjects if _ready(bench, it, result, stack)]
+        for turn in range(rounds):
+            for number in range(len(subjects)):
+                # Each round begins with another one, so that nobody always follows the same.
+                peer = subjects[(number + turn) % len(subjects)]
+                with _noted(result, peer, f"{turn + 1}/{rounds}"):
+                    sample = measurement.work(bench, peer)
+                    result.samples.setdefault(peer.name, []).append(sample)
+                    say("  " + ", ".join(f"{key} {value:.4g}" for key, value in sample.items()))
+    return result
+
+
+def _ready(bench: Bench, peer: Peer, result: Result, stack: ExitStack) -> bool:
+    """Whether a server could be started and prepared."""
+    with _noted(result, peer, "prepare"):
+        stack.callback(peer.stop)
+        peer.start()
+        result.measurement.prepare(bench, peer)
+        return True
+    return False
+
+
+@contextmanager
+def _noted(result: Result, peer: Peer, turn: str) -> Iterator[None]:
+    """Say what is done; a server that fails is noted, and the others go on."""
+    say(f"{result.database}: {result.measurement.name}, {turn}, {peer.name}")
+    try:
+        yield
+    except (Failed, RuntimeError) as failed:  # the latter when a server does not start
+        result.failures.setdefault(peer.name, []).append(str(failed))
+        say(f"  FAILED: {failed}")
