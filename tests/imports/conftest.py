@@ -11,6 +11,9 @@ from calotype.app import make_runner
 from calotype.db.engine import Database
 from tests.api.cases import ADMIN, MEMBER, OCTETS, Answer, Client
 from tests.api.many_stores import WEIGHTS, ManyStores, many_stores
+from tests.stores.conftest import small_folder
+
+__all__ = ["small_folder"]
 
 FORMATS = {"disk_format": "raw", "container_format": "bare"}
 
