@@ -121,7 +121,7 @@ class Cleaner:
 
     def _wait(self, stop: threading.Event, seconds: float, orphaned: Callable[[], bool]) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not orphaned() and not stop.wait(1.0):
+        while time.monotonic() < end and not orphaned() and not stop.wait(min(1.0, seconds)):
             pass
 
     def _requeue(self, image_id: str, lease: Lease) -> bool:
