@@ -1,4 +1,4 @@
-"""`calotype hash` and `calotype verify` as an operator runs them: as processes, on a real database."""
+"""`calotype hash` and `calotype verify` as an operator runs them: as processes."""
 
 import signal
 import subprocess
