@@ -106,7 +106,7 @@ def _operation(it: Operation, security: list[dict[str, list[str]]]) -> dict[str,
     if it.parameters:
         described["parameters"] = [_parameter(parameter) for parameter in it.parameters]
     if it.bodies:
-        described["requestBody"] = {"required": True, "content": _content(it.bodies)}
+        described["requestBody"] = {"required": it.needs_body, "content": _content(it.bodies)}
     return described
 
 

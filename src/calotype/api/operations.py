@@ -45,7 +45,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `refusals`: its statuses of failure beside those all calls share."""
+    """One method of one path. `refusals`: its statuses of failure beside those all calls share.
+
+    `needs_body`: false where a body may be left out.
+    """
 
     id: str
     summary: str
@@ -54,6 +57,7 @@ class Operation:
     refusals: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     bodies: Mapping[str, str] = field(default_factory=dict)
+    needs_body: bool = True
     open: bool = False
 
 
@@ -454,6 +458,7 @@ _TASKS: Mapping[tuple[str, str], Operation] = {
         summary="Calculate the digests of an active image from its data, as a task",
         tag="tasks",
         bodies={JSON: "HashRequest"},
+        needs_body=False,
         answers={202: _json("The task that does it", "ImageTask")},
         refusals=(404, 409),
     ),

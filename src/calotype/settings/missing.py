@@ -27,7 +27,7 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "DEFAULT": "property_protection_file property_protection_rule_format",
         },
         "arrives with the locations API": {
-            "DEFAULT": "show_multiple_locations do_secure_hash http_retries image_location_quota",
+            "DEFAULT": "show_multiple_locations do_secure_hash image_location_quota",
         },
         "arrives with the tasks API": {
             "task": "work_dir",

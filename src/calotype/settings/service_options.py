@@ -47,7 +47,7 @@ API = (
         True,
         "Hash the data behind a location that is added through the locations API.",
     ),
-    number("http_retries", 3, "How often reading is tried again while a location is hashed."),
+    number("http_retries", 3, "How often reading is tried again while digests are calculated."),
     cfg.Opt(
         "hashing_algorithm",
         type=HashAlgorithm(),

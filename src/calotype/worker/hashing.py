@@ -47,7 +47,7 @@ class HashJob:
         self._hashes = hashes
         self._tasks = tasks
         self._stores = stores
-        self._retries = retries
+        self._retries = max(0, retries)
         self._md5 = md5
 
     def do(self, work: Work) -> None:
