@@ -228,6 +228,13 @@ def in_slot(connection: Connection, slot: str) -> str | None:
     return None if found is None else str(found)
 
 
+def unfinished(connection: Connection, image_id: str) -> bool:
+    """Whether an image has a task of ours that has not ended."""
+    run = select(_RUN.task_id).join(tasks, tasks.c.id == _RUN.task_id)
+    found = connection.execute(select(exists(run.where(tasks.c.image_id == image_id))))
+    return bool(found.scalar())
+
+
 def _update(connection: Connection, task_id: str, **values: Any) -> bool:
     """Change a task that has not ended; False when it has, or is gone."""
     mine = update(tasks).where(tasks.c.id == task_id, tasks.c.status.in_(_GOING_ON), alive(tasks))

@@ -10,14 +10,14 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection
 
 from calotype import errors
 from calotype.db import import_lock
 from calotype.db.engine import Database
 from calotype.db.images import Images, now
 from calotype.db.leases import Leases
-from calotype.db.tables import calotype_task_runs, tasks
+from calotype.db.tasks import unfinished
 from calotype.imports.journey import change_row
 from calotype.model.image import Image, Status
 from calotype.model.importing import ended
@@ -108,10 +108,7 @@ class Leftovers:
         return True
 
     def _is_dead(self, connection: Connection, image: Image, task_id: str | None) -> bool:
-        run = select(calotype_task_runs.c.task_id).join(
-            tasks, tasks.c.id == calotype_task_runs.c.task_id
-        )
-        if connection.execute(select(exists(run.where(tasks.c.image_id == image.id)))).scalar():
+        if unfinished(connection, image.id):
             return False
         if task_id is None:
             return image.updated_at < now() - LOCKLESS
