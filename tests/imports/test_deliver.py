@@ -9,6 +9,7 @@ import pytest
 from calotype import errors
 from calotype.app import build
 from calotype.db.engine import Database
+from calotype.imports import journey
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
@@ -177,3 +178,28 @@ def test_a_source_that_goes_away_leaves_nothing(
     assert importing.task(image_id) == ("failure", "The store went away")
     assert importing.client.image(image_id)["stores"] == "one"
     assert importing.held() == {}
+
+
+def test_a_delete_is_noticed_while_bytes_move(
+    make_importing: MakeImporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(MemoryStore):
+        blocks = 0
+
+        def read(
+            self, location: Location, offset: int = 0, length: int | None = None
+        ) -> Iterator[bytes]:
+            for _ in range(100):
+                self.blocks += 1
+                if self.blocks == 2:
+                    importing.client.delete(f"/v2/images/{image_id}").gave(204)
+                yield bytes(10)
+
+    monkeypatch.setattr(journey, "LOOK", 0.0)
+    store = Slow()
+    importing = make_importing(one=store, two=MemoryStore())
+    image_id = importing.client.create_active(bytes(1000))
+    importing.ask(image_id, "copy-image", importing.admin, stores=["two"]).gave(202)
+    importing.work()
+    (task,) = importing.site.parts.tasks.of_image(image_id)
+    assert "deleted" in task.message and store.blocks == 2

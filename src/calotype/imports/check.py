@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from calotype.db.images import Images
 from calotype.imports.journey import Journey
 from calotype.model.image import Image
 from calotype.services.staging import Staging
@@ -10,7 +9,7 @@ from calotype.services.staging import Staging
 Step = Callable[[Journey], None]
 
 
-def checked(images: Images, staging: Staging) -> Step:
+def checked(staging: Staging) -> Step:
     """The step that judges the data and saves its size, before any byte goes to a store."""
 
     def check(journey: Journey) -> None:
@@ -19,7 +18,7 @@ def checked(images: Images, staging: Staging) -> Step:
         staged = staged or staging.examine(shape, journey.tell, key=journey.key)
         staged.check()
         journey.staged = staged
-        journey.save(images, lambda image: _sized(image, staged.size))
+        journey.save(lambda image: _sized(image, staged.size))
 
     return check
 

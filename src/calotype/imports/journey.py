@@ -1,5 +1,6 @@
 """One import on its way, as its steps see it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from calotype.model.importing import ImportOrder
 from calotype.services.staging import Staged
 
 MIB = 1 << 20
+#: Seconds between two looks whether the image is still there.
+LOOK = 1.0
 
 
 class Attempt(Protocol):
@@ -54,18 +57,23 @@ class Journey:
 
     work: Attempt
     order: ImportOrder
+    images: Images
     image: Image
     becomes: dict[str, Any] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     staged: Staged | None = None
     key: str = ""
+    _looked: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.key = self.image.id
 
     def tell(self, size: int) -> None:
-        """Say how many bytes are done."""
+        """Say how many bytes are done. Raises Gone soon after the image was deleted."""
         self.work.step(f"Copied {size // MIB} MiB")
+        if time.monotonic() > self._looked + LOOK:
+            fresh(self.images, self.image.id)
+            self._looked = time.monotonic()
 
     @property
     def data(self) -> Staged:
@@ -79,9 +87,9 @@ class Journey:
         """The image with the formats that it will have."""
         return self.image.with_(**self.becomes)
 
-    def save(self, images: Images, change: Callable[[Image], Image]) -> None:
+    def save(self, change: Callable[[Image], Image]) -> None:
         """Change the saved image. Raises Gone when it was deleted."""
-        image = fresh(images, self.image.id)
+        image = fresh(self.images, self.image.id)
 
         def save(connection: Connection) -> None:
             self.image = change_row(connection, image, change(image))

@@ -64,12 +64,12 @@ class ImportJob:
             order,
             fetch=self._fetch,
             plugins=self._plugins,
-            check=checked(self._images, self._staging),
+            check=checked(self._staging),
             deliver=self._deliver,
             copy=self._copy,
         )
         with self._alone(work, image.id, order):
-            journey = Journey(work, order, fresh(self._images, image.id))
+            journey = Journey(work, order, self._images, fresh(self._images, image.id))
             for step in steps:
                 step(journey)
             if not order.copies:
@@ -143,7 +143,7 @@ class ImportJob:
             arrived = True
             brought.append(place)
             if not journey.order.must_succeed:
-                journey.save(self._images, partial(self._with, journey, places=[place]))
+                journey.save(partial(self._with, journey, places=[place]))
                 brought.clear()
             self._note(journey, store_id)
         if not arrived:
@@ -153,7 +153,6 @@ class ImportJob:
     def _note(self, journey: Journey, store_id: str, *, failed: bool = False) -> None:
         if self._stores.multi:
             journey.save(
-                self._images,
                 lambda it: it.with_(properties=done(it.properties, store_id, failed=failed)),
             )
 
