@@ -34,7 +34,6 @@ from calotype.db.images import Images as ImageRows
 from calotype.db.leases import Leases
 from calotype.db.members import Members as MemberRows
 from calotype.db.tasks import Tasks as TaskRows
-from calotype.formats.detect import FormatWatcher
 from calotype.imports import plan
 from calotype.imports.check import Step
 from calotype.imports.convert import Conversion, converted
@@ -42,7 +41,6 @@ from calotype.imports.fetch import fetched, limits
 from calotype.imports.leftovers import Leftovers
 from calotype.imports.run import ImportJob
 from calotype.imports.transform import LimitOf, decompressed, injected
-from calotype.model.image import Image
 from calotype.model.importing import WEB_DOWNLOAD
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
@@ -368,20 +366,11 @@ def _quota(parts: Parts) -> Quota:
 
 
 def _rules(settings: Settings) -> IntakeRules:
-    formats = settings.image_format
-
-    def watcher(image: Image) -> FormatWatcher:
-        return FormatWatcher(
-            image.disk_format,
-            image.container_format,
-            require_match=formats.require_image_format_match,
-            nonfatal_gpt_checks=formats.gpt_safety_checks_nonfatal,
-        )
-
     return IntakeRules(
         hashing_algorithm=settings.service.hashing_algorithm,
         md5_checksum=settings.service.calotype_md5_checksum,
-        format_watcher=watcher,
+        require_format_match=settings.image_format.require_image_format_match,
+        nonfatal_gpt_checks=settings.image_format.gpt_safety_checks_nonfatal,
     )
 
 

@@ -1,7 +1,7 @@
 """The bytes of an image: putting them behind a queued image, and getting them back."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -36,9 +36,17 @@ class IntakeRules:
 
     hashing_algorithm: str = "sha512"
     md5_checksum: bool = True
-    format_watcher: Callable[[Image], FormatWatcher] = lambda image: FormatWatcher(
-        image.disk_format, image.container_format
-    )
+    require_format_match: bool = True
+    nonfatal_gpt_checks: tuple[str, ...] = ()
+
+    def format_watcher(self, image: Image) -> FormatWatcher:
+        """What judges the format of the data of an image."""
+        return FormatWatcher(
+            image.disk_format,
+            image.container_format,
+            require_match=self.require_format_match,
+            nonfatal_gpt_checks=self.nonfatal_gpt_checks,
+        )
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class FilesystemStore:
     def __init__(self, settings: FilesystemSettings) -> None:
         """Raises BadSettings when the metadata file is not usable."""
         self._settings = settings
+        self._mode = settings.file_mode
         self._block = max(READ, settings.chunk_size)
         self._zeros = bytes(settings.chunk_size)
         self._metadata = read_metadata_file(settings)
@@ -57,7 +58,7 @@ class FilesystemStore:
         self._need_free(key)
         folder = self._choose(size)
         settings = self._settings
-        with AtomicFile(folder, key, mode=settings.file_mode, durable=settings.durable) as file:
+        with AtomicFile(folder, key, mode=self._mode, durable=settings.durable) as file:
             copy = self._copy_thin if settings.thin_provisioning else self._copy
             copy(source, file)
             file.keep()
@@ -131,7 +132,7 @@ class FilesystemStore:
         self._need_free(key)
         folder = self._choose(os.fstat(file.fileno()).st_size)
         settings = self._settings
-        with AtomicFile(folder, key, mode=settings.file_mode, durable=settings.durable) as copy:
+        with AtomicFile(folder, key, mode=self._mode, durable=settings.durable) as copy:
             copy.copy_of(file.fileno(), tell)
             copy.keep()
         return self._location(folder, key)
@@ -178,8 +179,8 @@ class FilesystemStore:
                     raise errors.Unsupported("The file system has no second names") from error
                 raise
         with translated("cannot write", folder):
-            if self._settings.file_mode is not None:
-                os.chmod(final, self._settings.file_mode)
+            if self._mode is not None:
+                os.chmod(final, self._mode)
             if self._settings.durable:
                 flush_folder(folder)
         return location
@@ -241,7 +242,7 @@ class FilesystemStore:
 
     def _admit_readers(self, folder: str) -> None:
         """Let those pass through the folder whom `filesystem_store_file_perm` lets read."""
-        mode = self._settings.file_mode or 0
+        mode = self._mode or 0
         present = stat.S_IMODE(os.stat(folder).st_mode)
         wanted = present
         wanted |= stat.S_IXGRP if mode & stat.S_IRWXG else 0
