@@ -1,0 +1,193 @@
+"""From a URL to the byte on disk by few steps: what one upload, download and list run through.
+
+Counted are our own frames and files, from the handler that the route table names down to the store
+(or the rows). Three numbers:
+
+- `frames`: how many of ours are on the stack when the store is reached.
+- `files`: those that a reader opens to follow the way: the files of these frames, and the files
+  that the handler and the use case call by themselves.
+- `entered`: all files in which anything ran, down to the last helper of the database. It grows with
+  every file that is split, which need not be harm, so its limit is what it is today: who raises it
+  has to say why.
+"""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import orjson
+import pytest
+
+import calotype
+from calotype.app import assemble, build
+from calotype.db import schema
+from calotype.settings.load import load
+
+SOURCE = str(Path(calotype.__file__).parent) + "/"
+Ask = Callable[..., tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One kind of request: where it begins, where it ends, and how long it may be."""
+
+    handler: str
+    goal: str
+    frames: int
+    files: int
+    entered: int
+
+
+UPLOAD = Way("ImageDataApi.upload", "FilesystemStore.put", frames=6, files=14, entered=19)
+DOWNLOAD = Way("ImageDataApi.download", "FilesystemStore.open", frames=6, files=14, entered=13)
+LIST = Way("ImagesApi.list", "Images.find", frames=5, files=9, entered=12)
+
+
+@dataclass
+class Walk:
+    """What was seen of one request. Used as a profiler it writes down our own frames only."""
+
+    way: Way
+    stack: list[FrameType] = field(default_factory=list)
+    entered: set[str] = field(default_factory=set)
+    calls: set[tuple[str, str]] = field(default_factory=set)
+    path: list[FrameType] = field(default_factory=list)
+
+    def __call__(self, frame: FrameType, event: str, _arg: object) -> None:
+        if not frame.f_code.co_filename.startswith(SOURCE):
+            return
+        if event == "call" and (self.stack or frame.f_code.co_qualname == self.way.handler):
+            self._enter(frame)
+        elif event == "return" and self.stack and self.stack[-1] is frame:
+            self.stack.pop()
+
+    def _enter(self, frame: FrameType) -> None:
+        if self.stack:
+            self.calls.add((name(self.stack[-1]), name(frame)))
+        self.stack.append(frame)
+        self.entered.add(name(frame))
+        if frame.f_code.co_qualname == self.way.goal:
+            self.path = list(self.stack)
+
+    @property
+    def files(self) -> set[str]:
+        """The files of the way, and those that all of it but its end calls."""
+        on_the_way = {name(frame) for frame in self.path}
+        end = name(self.path[-1])
+        return on_the_way | {to for by, to in self.calls if by in on_the_way - {end}}
+
+    def __str__(self) -> str:
+        path = " -> ".join(f"{name(f)}:{f.f_code.co_qualname}" for f in self.path)
+        return f"{path}\nfiles: {sorted(self.files)}\nentered: {sorted(self.entered)}"
+
+
+def name(frame: FrameType) -> str:
+    return frame.f_code.co_filename.removeprefix(SOURCE)
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """The whole application with its defaults, on SQLite and a file store."""
+    folder = tmp_path_factory.mktemp("hops")
+    (folder / "images").mkdir()
+    settings = load(
+        overrides={
+            ("database", "connection"): f"sqlite:///{folder}/calotype.db",
+            ("glance_store", "filesystem_store_datadir"): str(folder / "images"),
+        },
+        use_defaults_only=True,
+    )
+    parts = assemble(settings)
+    schema.sync(parts.database)
+    application = build(parts)
+
+    def request(method: str, path: str, body: bytes = b"", media: str = "") -> tuple[str, bytes]:
+        environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": ""}
+        setup_testing_defaults(environ)
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ |= {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": media}
+        started: list[str] = []
+        blocks = application(environ, lambda status, *_: started.append(status))  # type: ignore
+        try:
+            return started[0], b"".join(blocks)
+        finally:
+            if hasattr(blocks, "close"):
+                blocks.close()
+
+    yield request
+    parts.database.close()
+
+
+def new_image(ask: Ask) -> str:
+    """The path of the data of a new image."""
+    body = orjson.dumps({"disk_format": "raw", "container_format": "bare"})
+    status, answer = ask("POST", "/v2/images", body, "application/json")
+    assert status.startswith("201")
+    return f"/v2/images/{orjson.loads(answer)['id']}/file"
+
+
+def upload(ask: Ask, path: str) -> None:
+    status, _ = ask("PUT", path, bytes(3 << 20), "application/octet-stream")
+    assert status.startswith("204")
+
+
+def download(ask: Ask, path: str) -> None:
+    status, data = ask("GET", path)
+    assert status.startswith("200")
+    assert len(data) == 3 << 20
+
+
+def list_all(ask: Ask, _path: str) -> None:
+    status, page = ask("GET", "/v2/images")
+    assert status.startswith("200")
+    assert orjson.loads(page)["images"]
+
+
+@pytest.fixture
+def walk(ask: Ask, request: pytest.FixtureRequest) -> Walk:
+    """One request, seen from inside, when everything that is done but once has been done."""
+    way, act = request.param
+    warm, path = new_image(ask), new_image(ask)
+    upload(ask, warm)
+    act(ask, warm if act is not upload else new_image(ask))
+    seen = Walk(way)
+    before = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        act(ask, path if act is upload else warm)
+    finally:
+        sys.setprofile(before)
+    return seen
+
+
+WALKS = [(UPLOAD, upload), (DOWNLOAD, download), (LIST, list_all)]
+each_walk = pytest.mark.parametrize(
+    "walk", WALKS, indirect=True, ids=["upload", "download", "list"]
+)
+
+
+@each_walk
+def test_few_frames(walk: Walk) -> None:
+    assert walk.path, "the store was not reached"
+    assert len(walk.path) <= walk.way.frames, str(walk)
+
+
+@each_walk
+def test_few_files(walk: Walk) -> None:
+    assert len(walk.files) <= walk.way.files, str(walk)
+
+
+@each_walk
+def test_no_more_files_are_entered(walk: Walk) -> None:
+    assert len(walk.entered) <= walk.way.entered, str(walk)
+
+
+@pytest.mark.parametrize("walk", WALKS[:1], indirect=True)
+def test_the_way_is_the_one_that_the_architecture_shows(walk: Walk) -> None:
+    found = list(dict.fromkeys(map(name, walk.path)))
+    assert found == ["api/image_data.py", "services/image_data.py", "stores/filesystem.py"]
