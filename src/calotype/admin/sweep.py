@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calotype.admin import logs
 from calotype.admin.serve import quickstart
-from calotype.app import Parts, assemble, make_runner, prepare
+from calotype.app import Parts, assemble, make_leftovers, make_runner, prepare
 from calotype.worker.cleaner import Cleaner
 
 LOG = logging.getLogger(__name__)
@@ -101,4 +101,5 @@ def _cleaner(parts: Parts, grace: int | None) -> Cleaner:
         patience=None
         if scrubber.delayed_delete
         else scrubber.scrub_time + service.calotype_task_lease,
+        leftovers=make_leftovers(parts),
     )

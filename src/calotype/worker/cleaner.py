@@ -17,6 +17,7 @@ from calotype import errors
 from calotype.db.deletes import Deletes
 from calotype.db.images import Images
 from calotype.db.leases import Lease, Leases
+from calotype.imports.leftovers import Leftovers
 from calotype.model.image import Status
 from calotype.stores.catalog import Catalog
 from calotype.worker import sweeper
@@ -51,6 +52,7 @@ class Cleaner:
         *,
         grace: int,
         patience: int | None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         self._images = images
         self._deletes = deletes
@@ -58,6 +60,7 @@ class Cleaner:
         self._stores = stores
         self._grace = grace
         self._patience = patience
+        self._leftovers = leftovers
 
     def clean(self) -> Cleaned:
         """One whole pass. Raises Conflict while another process cleans."""
@@ -65,11 +68,14 @@ class Cleaner:
             requeued = self.requeue()
             deleted = self.finish_deletes()
             swept = self._sweep()
-        return Cleaned(requeued, deleted, swept.count, swept.bytes, swept.errors)
+            staged = self._leftovers.sweep(time.time() - self._grace) if self._leftovers else 0
+        removed = swept.count + bool(staged)
+        return Cleaned(requeued, deleted, removed, swept.bytes + staged, swept.errors)
 
     def requeue(self) -> int:
-        """Queue images again whose upload died with its process; how many."""
-        return self._each(self._abandoned(), self._requeue)
+        """Queue images again whose upload, stage or import died with its process; how many."""
+        staged = self._leftovers.requeue() if self._leftovers else 0
+        return self._each(self._abandoned(), self._requeue) + staged
 
     def finish_deletes(self) -> int:
         """Delete what is left of images whose delete was cut off; how many are gone now."""
