@@ -48,6 +48,21 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     parts.database.close()
 
 
+def closing(application: Application) -> Application:
+    """The application as a server calls it: what it answers is read, and closed in any case."""
+
+    def call(environ: Any, start_response: Any) -> list[bytes]:
+        answer = application(environ, start_response)
+        try:
+            return [b"".join(answer)]
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+
+    return call
+
+
 def fill(application: Application) -> None:
     """A queued image, one with data, and a shared one."""
     client = TestClient(application)
@@ -64,7 +79,7 @@ def fill(application: Application) -> None:
 
 @pytest.fixture
 def description(application: Application) -> Any:
-    return schemathesis.openapi.from_wsgi("/v2/openapi.json", application)
+    return schemathesis.openapi.from_wsgi("/v2/openapi.json", closing(application))
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda part: part)

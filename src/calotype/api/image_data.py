@@ -70,16 +70,22 @@ class ImageDataApi:
 
 
 @dataclass
-class _Limited:
+class _Limited(Iterator[bytes]):
     """At most `left` bytes of a file, for servers that would send it to its end."""
 
     file: io.IOBase
     left: int
 
-    def read(self, size: int, /) -> bytes:
-        block: bytes = self.file.read(min(size, self.left))
+    def __next__(self) -> bytes:
+        block: bytes = self.file.read(min(streams.BLOCK, self.left))
+        if not block:
+            raise StopIteration
         self.left -= len(block)
         return block
+
+    def close(self) -> None:
+        """Close the file; the server calls this, also when it has sent nothing."""
+        self.file.close()
 
 
 def declared_size(req: falcon.Request) -> int | None:
@@ -136,7 +142,7 @@ def _sendable(
     if isinstance(data, io.IOBase):
         data.seek(window.offset)
         if _ends_early(image, window) and not _honours_length(req):
-            return streams.blocks(_Limited(data, window.length))
+            return _Limited(data, window.length)
     return data
 
 
