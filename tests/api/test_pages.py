@@ -64,7 +64,7 @@ def test_the_walk_has_something_to_stumble_over(member: Client) -> None:
     ids = _fill(member)
     images = member.get("/v2/images?limit=1000").gave(200).json["images"]
     assert len(ids) == 21
-    assert len({image["created_at"] for image in images}) < 10
+    assert len({image["created_at"] for image in images}) < len(ids)
     assert len({image["size"] for image in images}) == 4
     assert len({image["status"] for image in images}) == 2
 
