@@ -27,8 +27,7 @@ SAMPLES = {
     scope="module",
     params=[
         ("sha256", True, False),
-        ("sha256", False, True),
-        ("sha512", False, False),
+        ("sha512", False, True),
         ("blake2b", True, True),
     ],
     ids=str,

@@ -17,7 +17,8 @@ from tests.stores.sources import content
 MIB = 1 << 20
 #: What one transfer may take at most, whatever its size.
 GROWTH = 16 * MIB
-SIZE = 2 << 30
+HUGE = 2 << 30
+LARGE = 512 * MIB
 #: Zeros are kept as holes, so that the image takes no room here.
 HOLES = "filesystem_thin_provisioning = true"
 
@@ -48,17 +49,19 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("way", ["chunked", "one chunk", "length"])
-def test_an_upload(fresh: Site, way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "size"), [("chunked", HUGE), ("one chunk", LARGE), ("length", LARGE)]
+)
+def test_an_upload(fresh: Site, way: str, size: int) -> None:
     before, image_id, block = most_used(fresh), fresh.new(), bytes(MIB)
     with fresh.wire(timeout=120) as wire:
         if way == "length":
-            wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Content_Length=SIZE)
+            wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Content_Length=size)
         else:
             wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Transfer_Encoding="chunked")
         if way == "one chunk":
-            wire.send(b"%x\r\n" % SIZE)
-        for _ in range(SIZE // MIB):
+            wire.send(b"%x\r\n" % size)
+        for _ in range(size // MIB):
             if way == "chunked":
                 wire.chunk(block)
             else:
@@ -68,22 +71,24 @@ def test_an_upload(fresh: Site, way: str) -> None:
         if way != "length":
             wire.chunk(b"")
         assert wire.answer().status == 204
-    assert fresh.show(image_id)["size"] == SIZE
+    assert fresh.show(image_id)["size"] == size
     assert most_used(fresh) - before <= GROWTH
 
 
-@pytest.mark.parametrize("part", [None, f"bytes=1-{SIZE - 2}"], ids=["whole", "part"])
-def test_a_download(fresh: Site, part: str | None) -> None:
+@pytest.mark.parametrize(
+    ("size", "part"), [(HUGE, None), (LARGE, f"bytes=1-{LARGE - 2}")], ids=["whole", "part"]
+)
+def test_a_download(fresh: Site, size: int, part: str | None) -> None:
     image_id = fresh.stored(b"")
     # As large as one likes, without an upload of it: the row and the file are made to say so.
     with fresh.path(image_id).open("r+b") as file:
-        file.truncate(SIZE)
-    resize(fresh, image_id, SIZE)
+        file.truncate(size)
+    resize(fresh, image_id, size)
     before, received = most_used(fresh), 0
     with fresh.wire() as wire:
         wire.head("GET", file_of(image_id), **({"Range": part} if part else {}))
         buffer = bytearray(MIB)
-        while received < SIZE - 2:
+        while received < size - 2:
             received += wire.socket.recv_into(buffer)
     assert most_used(fresh) - before <= GROWTH
 
