@@ -296,7 +296,6 @@ def session(database):
 
 
 @FORKS
-@pytest.mark.filterwarnings("ignore:Using fork")  # eventlet, where some library has loaded it
 def test_a_forked_child_leaves_the_parents_connections_alone(database):
     with database.writing() as connection:
         add(connection, "parent", session(database))
