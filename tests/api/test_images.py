@@ -51,8 +51,8 @@ CREATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"disk_format": None, "container_format": None}, {"disk_format": None}),
     ({"container_format": "docker"}, {"container_format": "docker"}),
     ({"owner": "ours"}, {"owner": "ours"}),
-    ({"tags": ["b", "a", "b", "ö", "漢"]}, {"tags": ["b", "a", "ö", "漢"]}),
-    ({"tags": ["x" * 255, ""]}, {"tags": ["x" * 255, ""]}),
+    ({"tags": ["b", "a", "b", "ö", "漢"]}, {"tags": ["a", "b", "ö", "漢"]}),
+    ({"tags": ["x" * 255, ""]}, {"tags": ["", "x" * 255]}),
     ({"os_distro": "debian"}, {"os_distro": "debian"}),
     ({"anything at all": ""}, {"anything at all": ""}),
     ({"": "no name"}, {"": "no name"}),
@@ -73,8 +73,7 @@ def test_what_is_created_comes_back(member: Client) -> None:
         for name, value in expected.items():
             assert image[name] == value
         assert answer.headers["location"] == (f"http://images.example:9292/v2/images/{image['id']}")
-        shown = member.image(image["id"])
-        assert {**shown, "tags": set(shown["tags"])} == {**image, "tags": set(image["tags"])}
+        assert member.image(image["id"]) == image
         if image["id"] == ID:  # the next in the table has the same in capitals
             member.delete(f"/v2/images/{ID}").gave(204)
             _forget(member.site, ID)
@@ -199,7 +198,7 @@ def test_the_media_type_of_a_create_is_not_checked(member: Client) -> None:
 def test_as_many_as_the_quotas_allow(member: Client) -> None:
     fields = {f"p{n}": "v" for n in range(128)} | {"tags": [f"t{n}" for n in range(128)]}
     image = member.post("/v2/images", fields).gave(201).json
-    assert fields.items() <= image.items()
+    assert {**fields, "tags": sorted(fields["tags"])}.items() <= image.items()
 
 
 #: Who creates what: the status, and who owns it then.

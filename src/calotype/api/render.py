@@ -60,7 +60,7 @@ def image(it: Image, shown: Shown) -> dict[str, Any]:
     if shown.direct_url and it.locations:
         best = shown.stores.ordered(it.locations) if shown.stores else it.locations
         answer["direct_url"] = best[0].url
-    answer["tags"] = it.tags
+    answer["tags"] = sorted(it.tags)  # a set: in one order always, whatever the database does
     answer["self"] = f"/v2/images/{it.id}"
     answer["file"] = f"/v2/images/{it.id}/file"
     answer["schema"] = "/v2/schemas/image"
