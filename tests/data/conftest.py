@@ -55,12 +55,12 @@ Start = Callable[..., Site]
 
 @pytest.fixture
 def start(make_service: Made, tmp_path: Path) -> Iterator[Start]:
-    """`start("--threads", "2", default=..., extra=...)`: a service of the test's own, started."""
+    """`start("--threads", "2", default="option = value")`: a service of the test's own, started."""
     started: list[Service] = []
 
-    def run(*arguments: str, default: str = "", extra: str = "") -> Site:
+    def run(*arguments: str, **more: str) -> Site:
         folder = tmp_path / f"service-{len(started)}"
-        service = make_service(folder, *arguments, default=default, extra=extra)
+        service = make_service(folder, *arguments, **more)
         started.append(service)
         return Site(service.start())
 

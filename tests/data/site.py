@@ -173,10 +173,24 @@ class Made:
         self._template = template
 
     def __call__(
-        self, folder: Path, *arguments: str, default: str = "", extra: str = ""
+        self,
+        folder: Path,
+        *arguments: str,
+        default: str = "",
+        extra: str = "",
+        database: str | None = None,
     ) -> Service:
-        """A service in a folder, not started. `arguments` are those of `calotype serve`."""
-        service = Service(folder, default=default, extra=extra, arguments=arguments)
-        shutil.copy(self._template, folder / "calotype.db")
+        """A service in a folder, not started. `arguments` are those of `calotype serve`.
+
+        `database`: the address of an empty one, in the place of SQLite.
+        """
+        service = Service(
+            folder, default=default, extra=extra, arguments=arguments, database=database
+        )
         service.images.mkdir(exist_ok=True)
+        if database is None:
+            shutil.copy(self._template, folder / "calotype.db")
+        else:
+            done = service.run("db", "sync")
+            assert done.returncode == 0, done.stderr
         return service

@@ -143,6 +143,36 @@ def test_chunks_that_are_broken(site: Site, end: bytes) -> None:
     assert log.quiet(), log.text()
 
 
+@pytest.mark.parametrize(
+    "length",
+    [
+        *("Content-Length: 5\r\nContent-Length: 6", "Content-Length: 5, 6", "Content-Length: -5"),
+        *("Content-Length: 5x", "Content-Length: 0x5", "Content-Length: +5", "Content-Length:"),
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        *("Transfer-Encoding: x", "Transfer-Encoding: chunked, gzip"),
+    ],
+)
+def test_a_body_whose_end_is_not_clear(site: Site, length: str) -> None:
+    """What one server takes for the body another may take for the next request."""
+    image_id = site.new()
+    with site.wire() as wire:
+        head = f"PUT {file_of(image_id)} HTTP/1.1\r\nHost: x\r\nContent-Type: {OCTETS}\r\n"
+        wire.send(f"{head}{length}\r\n\r\n5\r\nabcde\r\n0\r\n\r\n".encode())
+        assert wire.answer().status in (400, 501)
+        assert wire.ended()
+    site.untouched(image_id)
+
+
+def test_a_body_that_is_compressed_on_its_way(site: Site) -> None:
+    image_id = site.new()
+    for coding in ("gzip, chunked", "Deflate,chunked"):
+        answer = site.upload_chunked(image_id, b"data", Transfer_Encoding=coding)
+        assert answer.status == 400
+        assert answer.message.startswith("Transfer-Encoding: ")
+    site.untouched(image_id)
+
+
 def test_a_client_that_is_silent_before_it_has_said_what_it_wants(site: Site) -> None:
     log = site.log()
     wires = [site.wire() for _ in range(MANY)]

@@ -34,6 +34,7 @@ class ImageDataApi:
         media = (req.content_type or "").partition(";")[0].strip().lower()
         if media != OCTETS:
             raise errors.UnsupportedMedia(f"Content-Type: must be {OCTETS}")
+        web.no_compression(req)
         self.data.upload(
             web.caller(req),
             image_id,

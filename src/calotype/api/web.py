@@ -56,6 +56,13 @@ def no_body(req: falcon.Request) -> None:
         raise errors.Invalid("This request takes no body")
 
 
+def no_compression(req: falcon.Request) -> None:
+    """Raise Invalid when a body is compressed on its way: nobody here would undo that."""
+    codings = (req.get_header("Transfer-Encoding") or "").lower().split(",")
+    if {coding.strip() for coding in codings} - {"", "chunked", "identity"}:
+        raise errors.Invalid("Transfer-Encoding: only chunked is understood")
+
+
 def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
     """Answer with JSON."""
     resp.status = status
