@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tools.bench import accounting, page, report
+from tools.bench.catalog import MEASUREMENTS
 from tools.bench.command import main
-from tools.bench.measurements import MEASUREMENTS, Sample
+from tools.bench.measurements import Sample
 from tools.bench.plan import FIGURES, QUICK
 from tools.bench.report import BEGIN, END
 from tools.bench.run import Result
@@ -86,8 +87,8 @@ def test_a_target_may_be_a_part_of_the_peers_cost() -> None:
 
 @pytest.mark.parametrize(("growth", "met"), [(16, True), (16.1, False)])
 def test_a_limit_holds_whatever_the_peer_needs(growth: float, met: bool) -> None:
-    sample = {"idle": 1.0, "peak": 1.0, "small": 1.0, "growth": growth}
-    found = result("memory", calotype=[sample], glance=[{**sample, "growth": 1000}])
+    sample = {"peak": 1.0, "small": 1.0, "growth": growth}
+    found = result("memory-four", calotype=[sample], glance=[{**sample, "growth": 1000}])
     (line,) = [it for it in report.lines([found], QUICK) if it.title.endswith("per upload")]
     assert (line.ours, line.target, line.met) == (growth, "≤ 16 MiB", met)
 
@@ -111,13 +112,13 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     found = result("show", calotype=[{"time": 1}], glance=[{"time": 4}])
     found.failures["nginx"] = ["it broke"]
 
-    page.write(path, [found], QUICK, {"glance": "33"})
+    page.write(path, [found], QUICK, {"versions": {"glance": "33"}})
 
     text = path.read_text()
     assert text.startswith(f"# Ours\n\n{BEGIN}\n")
     assert text.endswith(f"{END}\n\nWhat it means.\n")
     assert "| show | ms | 1.00 | glance | 4.00 | 4.00 | ≥ 5 × | **MISSED** |" in text
-    assert "glance 33" in text
+    assert "Versions: glance 33." in text
     assert "nginx: failed 1 times, first with: it broke" in text
     assert "old" not in text
 

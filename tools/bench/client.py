@@ -98,7 +98,8 @@ class Connection:
             self.close()
         body = b"".join(pieces)
         if head.status != wanted:
-            raise Refused(f"Status {head.status}, not {wanted}: {body[:300]!r}")
+            text = " ".join(body[:200].decode(errors="replace").split())
+            raise Refused(f"Status {head.status}, not {wanted}: {text}")
         return body
 
     def _opened(self) -> socket.socket:

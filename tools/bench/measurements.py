@@ -1,4 +1,4 @@
-"""The measurements: each does one thing to one server, once, and returns its numbers."""
+"""What is done to a server to measure it: one thing, once; the numbers it gave."""
 
 import json
 import math
@@ -19,7 +19,6 @@ from tools.bench.plan import Plan
 from tools.bench.rows import image_ids
 
 GIB = 1 << 30
-OURS = ("calotype", "calotype-no-md5", "calotype-sha256")
 
 Sample = dict[str, float]
 
@@ -73,23 +72,6 @@ class Bench:
 
 
 Work = Callable[[Bench, Peer], Sample]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One measurement. `prepare` is done once per server before the first round, and not measured.
-
-    `transfers`: it moves images or starts servers, and has fewer rounds. `alone`: no other server
-    may run beside the one measured, which it starts itself.
-    """
-
-    name: str
-    title: str
-    work: Work
-    subjects: tuple[str, ...] = ("calotype", "glance")
-    prepare: Callable[[Bench, Peer], None] = lambda bench, peer: None
-    transfers: bool = False
-    alone: bool = False
 
 
 # -- bytes ---------------------------------------------------------------------------------------
@@ -244,11 +226,19 @@ def start(bench: Bench, peer: Peer) -> Sample:
 
 
 def memory(bench: Bench, peer: Peer) -> Sample:
-    """What the processes take: at rest, and how four uploads at once add to it."""
+    """What the processes take when they have done no more than answer."""
     peer.start()
     try:
         warm_up(bench, peer)
-        idle = accounting.memory(peer.pid)
+        return {"idle": accounting.memory(peer.pid)}
+    finally:
+        peer.stop()
+
+
+def memory_of_uploads(bench: Bench, peer: Peer) -> Sample:
+    """What four uploads at once add, of images large and small."""
+    peer.start()
+    try:
         warm_uploads(bench, peer)
         ready = accounting.memory(peer.pid)
         with accounting.PeakMemory(peer.pid) as small:
@@ -258,53 +248,7 @@ def memory(bench: Bench, peer: Peer) -> Sample:
     finally:
         peer.stop()
     return {
-        "idle": idle,
         "peak": max(small.peak, large.peak),
         "small": max(0, small.peak - ready) / 4,
         "growth": max(0, large.peak - ready) / 4,
     }
-
-
-#: All of them, in the order of the report.
-MEASUREMENTS = (
-    Measurement("start", "start to first answer", start, transfers=True, alone=True),
-    Measurement("memory", "memory", memory, transfers=True, alone=True),
-    Measurement("list", "list, one page of {page}", listing, prepare=warm_up),
-    Measurement("list-25", "list, one page of {small_page}", small_listing, prepare=warm_up),
-    Measurement("list-walk", "list, {images} by pages of {page}", walk, prepare=warm_up),
-    Measurement("show", "show", show, prepare=warm_up),
-    Measurement("show-load", "show, 8 clients", show_load, prepare=warm_up),
-    Measurement("create", "create", create, prepare=warm_up),
-    Measurement(
-        "upload",
-        "upload, one of {size}",
-        upload(1),
-        (*OURS, "glance", "bare"),
-        prepare=warm_uploads,
-        transfers=True,
-    ),
-    Measurement(
-        "upload-four",
-        "upload, four of {size}",
-        upload(4),
-        (*OURS, "glance"),
-        prepare=warm_uploads,
-        transfers=True,
-    ),
-    Measurement(
-        "download",
-        "download, one of {size}",
-        download(1),
-        ("calotype", "glance", "nginx"),
-        prepare=store_one,
-        transfers=True,
-    ),
-    Measurement(
-        "download-eight",
-        "download, eight of {size}",
-        download(8),
-        ("calotype", "glance", "nginx"),
-        prepare=store_one,
-        transfers=True,
-    ),
-)

@@ -1,6 +1,6 @@
 """The generated part of docs/performance.md."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.bench import report
@@ -8,23 +8,26 @@ from tools.bench.plan import Plan
 from tools.bench.report import BEGIN, END, HEADINGS, Line
 from tools.bench.run import Result
 
+#: The machine and the versions: names and values.
+About = Mapping[str, Mapping[str, str]]
 
-def write(path: Path, results: Sequence[Result], plan: Plan, versions: dict[str, str]) -> None:
+
+def write(path: Path, results: Sequence[Result], plan: Plan, about: About) -> None:
     """Put the results between the marks of the page; the rest of it stays as it is."""
     text = path.read_text()
     before, _, rest = text.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise SystemExit(f"{path} has no place for the results: {BEGIN} … {END}")
-    path.write_text(f"{before}{BEGIN}\n{generated(results, plan, versions)}\n{END}{after}")
+    path.write_text(f"{before}{BEGIN}\n{generated(results, plan, about)}\n{END}{after}")
 
 
-def generated(results: Sequence[Result], plan: Plan, versions: dict[str, str]) -> str:
+def generated(results: Sequence[Result], plan: Plan, about: About) -> str:
     """The results as Markdown."""
     lines = report.lines(results, plan)
+    listed = [(what.capitalize(), named) for what, named in about.items()]
     parts = [
-        "`make bench` on " + ", ".join(f"{k}: {v}" for k, v in report.machine().items()) + ".",
-        "Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".",
+        *(f"{what}: {', '.join(f'{k} {v}' for k, v in named.items())}." for what, named in listed),
         f"Medians of {plan.rounds} rounds, of {plan.transfer_rounds} where images move or servers "
         "start; the servers take turns.",
     ]

@@ -4,12 +4,13 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.bench.measurements import OURS, Sample
+from tools.bench.catalog import OURS
+from tools.bench.measurements import Sample
 from tools.bench.plan import FIGURES, Figure, Goal, Plan
 from tools.bench.run import Result
 
@@ -170,7 +171,7 @@ def failures(results: Iterable[Result]) -> list[str]:
 
 
 def machine() -> dict[str, str]:
-    """What the run was done on."""
+    """What the run is done on; to be asked before it, for the load of others."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
@@ -179,15 +180,15 @@ def machine() -> dict[str, str]:
         "CPU": model[1] if model else os.uname().machine,
         "memory": f"{memory} GiB",
         "kernel": f"{os.uname().sysname} {os.uname().release}",
+        "load before the run": f"{os.getloadavg()[0]:.1f}",
         "date": time.strftime("%Y-%m-%d"),
     }
 
 
-def as_json(results: Sequence[Result], plan: Plan, versions: dict[str, str]) -> dict[str, Any]:
+def as_json(results: Sequence[Result], plan: Plan, about: Mapping[str, Any]) -> dict[str, Any]:
     """Everything, every sample included."""
     return {
-        "machine": machine(),
-        "versions": versions,
+        **about,
         "plan": asdict(plan),
         "lines": [asdict(line) for line in lines(results, plan)],
         "samples": [

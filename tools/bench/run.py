@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.database_servers import MariaDB
 from tests.servers import Missing
 from tools.bench import peers, rows
-from tools.bench.measurements import MEASUREMENTS, Bench, Failed, Measurement, Sample
+from tools.bench.catalog import MEASUREMENTS, Measurement
+from tools.bench.measurements import Bench, Failed, Sample
 from tools.bench.peers import Peer
 from tools.bench.plan import MIB, Plan
 

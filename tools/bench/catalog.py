@@ -1,0 +1,96 @@
+"""The measurements: what each does, to which servers, and how it is called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tools.bench.measurements import (
+    Bench,
+    Work,
+    create,
+    download,
+    listing,
+    memory,
+    memory_of_uploads,
+    show,
+    show_load,
+    small_listing,
+    start,
+    store_one,
+    upload,
+    walk,
+    warm_up,
+    warm_uploads,
+)
+from tools.bench.peers import Peer
+
+#: How Calotype is measured: as it is by default, and with cheaper digests.
+OURS = ("calotype", "calotype-no-md5", "calotype-sha256")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measurement. `prepare` is done once per server before the first round, and not measured.
+
+    `transfers`: it moves images or starts servers, and has fewer rounds. `alone`: no other server
+    may run beside the one measured, which it starts itself.
+    """
+
+    name: str
+    title: str
+    work: Work
+    subjects: tuple[str, ...] = ("calotype", "glance")
+    prepare: Callable[[Bench, Peer], None] = lambda bench, peer: None
+    transfers: bool = False
+    alone: bool = False
+
+
+#: All of them, in the order of the report.
+MEASUREMENTS = (
+    Measurement("start", "start to first answer", start, transfers=True, alone=True),
+    Measurement("memory", "memory at rest", memory, transfers=True, alone=True),
+    Measurement(
+        "memory-four",
+        "memory, four uploads of {size}",
+        memory_of_uploads,
+        transfers=True,
+        alone=True,
+    ),
+    Measurement("list", "list, one page of {page}", listing, prepare=warm_up),
+    Measurement("list-25", "list, one page of {small_page}", small_listing, prepare=warm_up),
+    Measurement("list-walk", "list, {images} by pages of {page}", walk, prepare=warm_up),
+    Measurement("show", "show", show, prepare=warm_up),
+    Measurement("show-load", "show, 8 clients", show_load, prepare=warm_up),
+    Measurement("create", "create", create, prepare=warm_up),
+    Measurement(
+        "upload",
+        "upload, one of {size}",
+        upload(1),
+        (*OURS, "glance", "bare"),
+        prepare=warm_uploads,
+        transfers=True,
+    ),
+    Measurement(
+        "upload-four",
+        "upload, four of {size}",
+        upload(4),
+        (*OURS, "glance"),
+        prepare=warm_uploads,
+        transfers=True,
+    ),
+    Measurement(
+        "download",
+        "download, one of {size}",
+        download(1),
+        ("calotype", "glance", "nginx"),
+        prepare=store_one,
+        transfers=True,
+    ),
+    Measurement(
+        "download-eight",
+        "download, eight of {size}",
+        download(8),
+        ("calotype", "glance", "nginx"),
+        prepare=store_one,
+        transfers=True,
+    ),
+)
