@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.site import Made, Site
+from tests.data.site import Made, Site, kill
 from tests.data.wire import Wire
 from tests.service import Service
 
@@ -67,7 +67,7 @@ def start(make_service: Made, tmp_path: Path) -> Iterator[Start]:
     yield run
     for service in started:
         if service.process.running:
-            service.stop()
+            kill(service)
 
 
 @pytest.fixture(scope="session")

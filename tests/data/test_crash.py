@@ -23,7 +23,7 @@ from tests.data.wire import OCTETS, Wire
 from tests.stores.sources import content
 
 #: At how many points uploads are cut off.
-POINTS = int(os.environ.get("CALOTYPE_CRASH_POINTS", "48"))
+POINTS = int(os.environ.get("CALOTYPE_CRASH_POINTS", "42"))
 MIB = 1 << 20
 #: The data of the uploads that are on their way when the service dies.
 SIZES = [0, 1, 1000, MIB, MIB + 1, 3 * MIB + 7]
