@@ -34,7 +34,6 @@ class ImageDataApi:
         media = (req.content_type or "").partition(";")[0].strip().lower()
         if media != OCTETS:
             raise errors.UnsupportedMedia(f"Content-Type: must be {OCTETS}")
-        web.no_compression(req)
         self.data.upload(
             web.caller(req),
             image_id,
@@ -95,6 +94,7 @@ def declared_size(req: falcon.Request) -> int | None:
     A header of 0 says that the size is not known, as Glance reads it. Raises Invalid when the
     header is no whole number of 0 or more, SizeMismatch when Content-Length contradicts it.
     """
+    web.no_compression(req)  # or else no size would say anything
     header = req.get_header("X-OpenStack-Image-Size")
     length = req.content_length
     if header is None:
