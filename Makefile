@@ -5,7 +5,8 @@ VENV := .venv
 PEERS := .peers
 BENCH := .bench
 BIN := $(VENV)/bin
-PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# The locks name everything with its version: nothing is left to resolve, so pip must not try.
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
 
@@ -52,7 +53,7 @@ $(VENV)/bin/python:
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the service and what it needs"
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/run.txt
-	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

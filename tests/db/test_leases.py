@@ -53,6 +53,27 @@ def test_one_holds_it_at_a_time(database: Database) -> None:
         pass
 
 
+def test_who_is_patient_gets_it_when_it_is_given_back(database: Database) -> None:
+    ours, theirs = Leases(database, 60), Leases(database, 60)
+    held = ours.hold("image:one")
+    held.__enter__()
+    timer = threading.Timer(0.2, held.__exit__, (None, None, None))
+    timer.start()
+    with theirs.hold("image:one", patience=30):
+        assert theirs.living("image:") == {"image:one"}
+    timer.join()
+
+
+def test_patience_comes_to_an_end(database: Database) -> None:
+    ours, theirs = Leases(database, 60), Leases(database, 60)
+    with (
+        ours.hold("image:one"),
+        pytest.raises(errors.Conflict, match="image:one"),
+        theirs.hold("image:one", patience=0.2),
+    ):
+        pass
+
+
 def test_a_dead_process_loses_it_at_the_end_of_the_lease(database: Database) -> None:
     dead, living = Leases(database, 3600), Leases(database, 60)
     with dead.hold("task:one") as old:

@@ -11,6 +11,7 @@ done by two is tied to `Lease.confirm`, in the transaction that does it.
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ _ROW = calotype_leases.c
 
 #: How often a lease is renewed while it lives.
 RENEWALS = 4
+#: Seconds between two tries to take a lease that somebody else holds.
+RETRY = 0.05
+#: The patience of a request: who has just put an image back as it was gives its lease back only
+#: when the last of the refused data is gone, and the client may be here again before that.
+PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +73,19 @@ class Leases:
         self._held: set[Lease] = set()
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[Lease]:
-        """Hold a lease while the block runs. Raises Conflict when another one holds it."""
+    def hold(self, name: str, *, patience: float = 0.0) -> Iterator[Lease]:
+        """Hold a lease while the block runs.
+
+        Raises Conflict when another one holds it and does not give it back within `patience`
+        seconds.
+        """
         self._keep_renewing()
         lease = Lease(name, uuid.uuid4().hex, self.seconds)
-        self._take(lease)
+        deadline = time.monotonic() + patience
+        while not self._take(lease):
+            if time.monotonic() >= deadline:
+                raise errors.Conflict(f"Somebody else is working on {name}")
+            time.sleep(RETRY)
         try:
             yield lease
         finally:
@@ -85,7 +99,7 @@ class Leases:
         with self._db.reading() as connection:
             return set(connection.execute(wanted).scalars())
 
-    def _take(self, lease: Lease) -> None:
+    def _take(self, lease: Lease) -> bool:
         row = insert(calotype_leases).values(name=lease.name, holder=lease.holder)
         ended = (_ROW.name == lease.name) & (_ROW.expires_at < exactly_now())
         stale = delete(calotype_leases).where(ended)
@@ -104,10 +118,11 @@ class Leases:
         except IntegrityError:
             try:
                 self._db.transaction(take_over)
-            except IntegrityError as error:
-                raise errors.Conflict(f"Somebody else is working on {lease.name}") from error
+            except IntegrityError:
+                return False
         with self._lock:
             self._held.add(lease)
+        return True
 
     def _give_back(self, lease: Lease) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from calotype import errors
 from calotype.caller import Caller
 from calotype.db.images import Images as Rows
-from calotype.db.leases import Lease, Leases
+from calotype.db.leases import PATIENCE, Lease, Leases
 from calotype.formats.detect import FormatWatcher
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
@@ -116,7 +116,10 @@ class ImageData:
         _need_queued(image)
         _need_formats(image)
         _refuse_signed(image)
-        with self._leases.hold(f"image:{image.id}") as lease, self._saving(image, lease) as attempt:
+        with (
+            self._leases.hold(f"image:{image.id}", patience=PATIENCE) as lease,
+            self._saving(image, lease) as attempt,
+        ):
             watcher = self._rules.format_watcher(attempt.image)
             with self._intake(body, declared, room, limit, watcher) as intake:
                 attempt.stored = self._put(target, image, intake, declared)

@@ -10,7 +10,7 @@ from calotype.caller import Caller
 from calotype.db.deletes import Deletes
 from calotype.db.images import Images as Rows
 from calotype.db.images import now
-from calotype.db.leases import Leases
+from calotype.db.leases import PATIENCE, Leases
 from calotype.model import changes as patching
 from calotype.model.changes import Change, Op
 from calotype.model.filter import Filter, Viewer
@@ -124,7 +124,7 @@ class Images:
             self._staging.discard(image.id)
             return
         # The lease keeps the worker from finishing what it takes for a delete that was cut off.
-        with self._leases.hold(f"image:{image.id}"):
+        with self._leases.hold(f"image:{image.id}", patience=PATIENCE):
             self._deletes.begin(image)
             if self._delete_data(image):
                 self._deletes.finish(image.id, Status.PENDING_DELETE)

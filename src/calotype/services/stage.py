@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from calotype import errors
 from calotype.caller import Caller
 from calotype.db.images import Images
-from calotype.db.leases import Lease, Leases
+from calotype.db.leases import PATIENCE, Lease, Leases
 from calotype.model.image import Image, Status
 from calotype.quota import Quota
 from calotype.services.gate import Gate
@@ -60,7 +60,10 @@ class Stage:
                 f"Image {image_id} is {image.status.value}: data can be staged for a queued image "
                 "only"
             )
-        with self._leases.hold(f"image:{image_id}") as lease, self._staged(image, lease) as staging:
+        with (
+            self._leases.hold(f"image:{image_id}", patience=PATIENCE) as lease,
+            self._staged(image, lease) as staging,
+        ):
             staged = self._staging.keep(staging, body, Limit(room, name), declared=declared)
             self._images.swap(staging, staging.with_(size=staged.size), lease.confirm)
         LOG.info("Image %s: %d bytes are staged", image_id, staged.size)
