@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from calotype.admin import config
-from calotype.api.operations import OPERATIONS, Operation
+from calotype.api.operation import Operation
+from calotype.api.operations import OPERATIONS
 from calotype.model.image import MAY_FOLLOW, Status
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -3,7 +3,8 @@
 The settings come from where Glance's do: OS_GLANCE_CONFIG_DIR, else /etc/glance.
 """
 
-from calotype.app import assemble, build, prepare
+from calotype.app import build
+from calotype.parts import assemble, prepare
 from calotype.settings.load import load
 
 parts = assemble(load())

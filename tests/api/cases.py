@@ -21,8 +21,8 @@ import pytest
 from calotype import errors
 from calotype.api import failures
 from calotype.api.middleware import Application
-from calotype.app import Parts
 from calotype.caller import Caller
+from calotype.parts import Parts
 
 #: Runs a test on SQLite, MariaDB and PostgreSQL; without it, on SQLite.
 on_each_engine = pytest.mark.parametrize(

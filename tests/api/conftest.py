@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from calotype.app import Parts, assemble, build, prepare
+from calotype.app import build
 from calotype.db.engine import Database
+from calotype.parts import Parts, assemble, prepare
 from calotype.settings.load import load
 from calotype.stores.catalog import Catalog
 from tests.api.cases import ADMIN, MEMBER, OTHER, READER, Client, Given, Site

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calotype.app import Parts, assemble, build, prepare
+from calotype.app import build
 from calotype.db.engine import Database
+from calotype.parts import Parts, assemble, prepare
 from calotype.settings.load import load
 from tests.api.cases import Given, Site
 

@@ -24,8 +24,9 @@ import orjson
 import pytest
 
 import calotype
-from calotype.app import assemble, build
+from calotype.app import build
 from calotype.db import schema
+from calotype.parts import assemble
 from calotype.settings.load import load
 
 SOURCE = str(Path(calotype.__file__).parent) + "/"

@@ -13,7 +13,8 @@ from schemathesis import Case
 
 from calotype.api.middleware import Application
 from calotype.api.operations import OPERATIONS
-from calotype.app import assemble, build, prepare
+from calotype.app import build
+from calotype.parts import assemble, prepare
 from calotype.settings.load import load
 
 #: Images that are there when the questions begin.

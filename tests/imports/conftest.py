@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from calotype.app import make_runner
 from calotype.db.engine import Database
+from calotype.jobs import make_runner
 from tests.api.cases import ADMIN, MEMBER, OCTETS, Answer, Client
 from tests.api.many_stores import WEIGHTS, ManyStores, many_stores
 from tests.stores.conftest import small_folder

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
-from calotype.app import make_leftovers
 from calotype.db import import_lock
 from calotype.db.images import now
 from calotype.db.tables import images, task_info, tasks
 from calotype.imports.leftovers import Leftovers
+from calotype.jobs import make_leftovers
 from calotype.model.image import Status
 from calotype.services.imports import Wanted
 from tests.api.cases import ADMIN, on_each_engine

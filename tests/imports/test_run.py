@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from calotype.app import build, make_runner
+from calotype.app import build
 from calotype.db.engine import Database
 from calotype.formats import detect
+from calotype.jobs import make_runner
 from tests.api.cases import (
     ADMIN,
     MEMBER,

@@ -8,11 +8,11 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from calotype import errors
-from calotype.app import open_database
 from calotype.db import purge as purging
 from calotype.db import schema
 from calotype.db.engine import Database
 from calotype.db.schema import Stand
+from calotype.parts import open_database
 
 #: What the exit code of `check` says to scripts: which of the three steps comes next.
 UP_TO_DATE, EXPAND_IS_DUE, CONTRACT_IS_DUE, FAILED = 0, 3, 5, 1

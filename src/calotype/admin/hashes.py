@@ -9,10 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from calotype import errors
 from calotype.admin import logs
-from calotype.app import Parts, assemble, make_runner, prepare
 from calotype.caller import Caller
 from calotype.db.digests import Digests, Lacking
+from calotype.jobs import make_runner
 from calotype.model.task import ENDED, Task, TaskStatus
+from calotype.parts import Parts, assemble, prepare
 from calotype.services import hashes
 from calotype.worker.digesting import MIB
 from calotype.worker.runner import Runner

@@ -17,7 +17,8 @@ from gunicorn.app.base import BaseApplication
 from calotype import errors
 from calotype.admin import logs
 from calotype.admin.http_server import ServerLog, Worker, limit_silence
-from calotype.app import Parts, assemble, build, prepare
+from calotype.app import build
+from calotype.parts import Parts, assemble, prepare
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from calotype.admin import logs
 from calotype.admin.serve import quickstart
-from calotype.app import Parts, assemble, make_leftovers, make_runner, prepare
+from calotype.jobs import make_leftovers, make_runner
+from calotype.parts import Parts, assemble, prepare
 from calotype.worker.cleaner import Cleaner
 
 LOG = logging.getLogger(__name__)

@@ -6,15 +6,8 @@ from typing import Any
 
 from calotype import __version__
 from calotype.api import components
-from calotype.api.operations import (
-    JSON,
-    OCTETS,
-    OPERATIONS,
-    PATH_PARAMETERS,
-    Answer,
-    Operation,
-    Parameter,
-)
+from calotype.api.operation import JSON, OCTETS, Answer, Operation, Parameter
+from calotype.api.operations import OPERATIONS, PATH_PARAMETERS
 from calotype.api.schemas import Document
 
 #: What each status of failure means, whatever the operation.

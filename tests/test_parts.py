@@ -3,7 +3,7 @@
 import pytest
 
 from calotype import errors
-from calotype.app import assemble
+from calotype.parts import assemble
 from calotype.settings.load import load
 
 

@@ -1,0 +1,170 @@
+"""The parts that the API and the worker have in common, made from the settings."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from calotype import errors
+from calotype.db import schema
+from calotype.db.deletes import Deletes
+from calotype.db.engine import Database, Tuning, connect
+from calotype.db.images import Images as ImageRows
+from calotype.db.leases import Leases
+from calotype.db.members import Members as MemberRows
+from calotype.db.tasks import Tasks as TaskRows
+from calotype.imports import plan
+from calotype.quota import Quota
+from calotype.services.image_data import IntakeRules
+from calotype.services.staging import Staging
+from calotype.services.uri_filter import UriFilter
+from calotype.settings.tree import Backend, Settings
+from calotype.stores.catalog import Catalog, Entry
+from calotype.stores.filesystem import FilesystemStore
+from calotype.stores.filesystem_settings import FilesystemSettings
+from calotype.stores.store import Store
+
+LOG = logging.getLogger(__name__)
+
+#: How a store of each type is made from its options.
+STORES: Mapping[str, Callable[[Mapping[str, object]], Store]] = {
+    "file": lambda options: FilesystemStore(FilesystemSettings.from_options(options)),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that outlives a request."""
+
+    settings: Settings
+    database: Database
+    images: ImageRows
+    deletes: Deletes
+    members: MemberRows
+    leases: Leases
+    tasks: TaskRows
+    stores: Catalog
+
+
+def assemble(settings: Settings) -> Parts:
+    """The parts, as the settings say. Raises BadSettings."""
+    refuse_what_would_be_unsafe(settings)
+    plan.refuse_unknown_plugins(settings.imports.image_import_plugins)
+    database = open_database(settings)
+    return Parts(
+        settings=settings,
+        database=database,
+        images=ImageRows(database),
+        deletes=Deletes(database),
+        members=MemberRows(database),
+        leases=Leases(database, settings.service.calotype_task_lease),
+        tasks=TaskRows(database, settings.task.task_time_to_live),
+        stores=make_stores(settings),
+    )
+
+
+def refuse_what_would_be_unsafe(settings: Settings) -> None:
+    """Raise BadSettings for options that protect something and that we cannot honour yet.
+
+    To pass over them, as over others, would show or let change what the operator has closed.
+    """
+    closed = {
+        "property_protection_file": settings.service.property_protection_file,
+        "metadata_encryption_key": settings.service.metadata_encryption_key,
+    }
+    lines = [
+        f"[DEFAULT] {name}: Calotype cannot honour this yet, and serving without it would not be "
+        "safe. Unset it only if nothing depends on it"
+        for name, value in closed.items()
+        if value
+    ]
+    if lines:
+        raise errors.BadSettings("\n".join(lines))
+
+
+def prepare(parts: Parts, *, create: bool = False) -> None:
+    """Make sure that the tables are there and say how the stores are. Raises BadSettings."""
+    for line in parts.settings.warnings:
+        LOG.warning(line)
+    parts.database.await_server()
+    if create:
+        schema.sync(parts.database)
+    schema.require_current(parts.database)
+    for entry in parts.stores.entries():
+        try:
+            entry.store.check()
+        except errors.StoreError as error:
+            LOG.error("Store %s is not usable: %s", entry.id, error)
+    parts.database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """The configured database, not yet connected. Raises BadSettings without a connection."""
+    options = settings.database
+    if not options.connection:
+        raise errors.BadSettings("[database] connection: must be set, e.g. sqlite:///calotype.db")
+    return connect(options.connection, Tuning.from_options(options))
+
+
+def make_stores(settings: Settings) -> Catalog:
+    """All configured stores. Raises BadSettings for a type that has no driver."""
+    wanted = settings.stores
+    entries = {backend.id: _entry(backend) for backend in wanted.backends if _usable(backend)}
+    if wanted.default not in entries:
+        raise errors.BadSettings(f"The default store {wanted.default!r} has no driver yet")
+    return Catalog(entries, wanted.default, multi=wanted.multi)
+
+
+def _usable(backend: Backend) -> bool:
+    if backend.type not in STORES:
+        LOG.debug("Store %s: the type %s has no driver yet", backend.id, backend.type)
+    return backend.type in STORES
+
+
+def _entry(backend: Backend) -> Entry:
+    return Entry(
+        id=backend.id,
+        store=STORES[backend.type](backend.options),
+        description=backend.description,
+        weight=backend.weight,
+    )
+
+
+def make_staging(settings: Settings) -> Staging:
+    """The staging area."""
+    return Staging(settings.stores.staging_dir, make_rules(settings))
+
+
+def make_uri_filter(settings: Settings) -> UriFilter:
+    """What judges the addresses that users give."""
+    wanted = settings.imports
+    return UriFilter(
+        allowed_schemes=wanted.allowed_schemes,
+        disallowed_schemes=wanted.disallowed_schemes,
+        allowed_hosts=wanted.allowed_hosts,
+        disallowed_hosts=wanted.disallowed_hosts,
+        allowed_ports=wanted.allowed_ports,
+        disallowed_ports=wanted.disallowed_ports,
+    )
+
+
+def make_quota(parts: Parts) -> Quota:
+    """The limits, and how their use is counted."""
+    service = parts.settings.service
+    return Quota(
+        usage=parts.images.usage,
+        image_property_quota=service.image_property_quota,
+        image_tag_quota=service.image_tag_quota,
+        image_member_quota=service.image_member_quota,
+        image_size_cap=service.image_size_cap,
+        user_storage_quota=service.user_storage_quota,
+    )
+
+
+def make_rules(settings: Settings) -> IntakeRules:
+    """What is done with data on its way in."""
+    return IntakeRules(
+        hashing_algorithm=settings.service.hashing_algorithm,
+        md5_checksum=settings.service.calotype_md5_checksum,
+        require_format_match=settings.image_format.require_image_format_match,
+        nonfatal_gpt_checks=settings.image_format.gpt_safety_checks_nonfatal,
+    )
