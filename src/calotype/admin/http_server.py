@@ -1,6 +1,7 @@
 """gunicorn as this service needs it: no client may hold up others, however slow or silent it is."""
 
 import logging
+import select
 import socket
 import struct
 import sys
@@ -11,6 +12,9 @@ from typing import Any
 from gunicorn.glogging import Logger
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import ThreadWorker
+
+#: Milliseconds that a thread stays with a connection whose request it has answered.
+SOON = 20
 
 
 class Worker(ThreadWorker):
@@ -28,6 +32,8 @@ class Worker(ThreadWorker):
     def handle(self, conn: Any) -> Any:
         """Answer requests on a connection; whether to go on with it."""
         goes_on = super().handle(conn)
+        while goes_on is True and self._asks_again(conn):
+            goes_on = super().handle(conn)
         if not goes_on:
             # A connection is closed in two steps, with a wait for the client in between. The main
             # loop would do the waiting, and nobody else would be served meanwhile.
@@ -35,6 +41,18 @@ class Worker(ThreadWorker):
                 close_graceful(conn.sock.dup())
                 conn.sock.shutdown(socket.SHUT_RD)  # what is waited for from here on has come
         return goes_on
+
+    def _asks_again(self, conn: Any) -> bool:
+        """Whether the client's next request comes at once, so that this thread had better stay.
+
+        To go by way of the main loop costs two changes of threads. As long as there are no more
+        connections than threads, none of them waits for this one.
+        """
+        if not self.alive or self.nr_conns > self.cfg.threads:
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(poll.poll(SOON))
 
 
 class ServerLog(Logger):

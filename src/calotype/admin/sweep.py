@@ -5,10 +5,11 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from calotype.admin import logs
-from calotype.admin.serve import quickstart
+from calotype.admin.quickstart import quickstart
 from calotype.jobs import make_leftovers, make_runner
 from calotype.parts import Parts, assemble, prepare
 from calotype.worker.cleaner import Cleaner
@@ -23,7 +24,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="do the work beside the API",
         description="Run the background jobs until SIGTERM; `calotype serve` starts one of these.",
     )
-    worker.add_argument("--attached", type=int, metavar="PID", help=argparse.SUPPRESS)
     sweep = commands.add_parser(
         "sweep",
         help="remove what crashes left behind, once",
@@ -57,28 +57,30 @@ def run_sweep(args: argparse.Namespace) -> int:
 
 def run_worker(args: argparse.Namespace) -> int:
     """Pass after pass, until a signal."""
-    parts = _parts(args)
+    work(_parts(args), orphaned=lambda: False)
+    return 0
+
+
+def work(parts: Parts, orphaned: Callable[[], bool]) -> None:
+    """Be a worker until SIGTERM, or until `orphaned` says that nobody is there to send one."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    cleaning = threading.Thread(target=_clean, args=(parts, stop, args.attached), name="cleaner")
+    cleaning = threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner")
     cleaning.start()
     LOG.info("Worker process %d is ready", os.getpid())
     make_runner(parts).run(stop)
     cleaning.join()
     LOG.info("Worker process %d ends", os.getpid())
-    return 0
 
 
-def _clean(parts: Parts, stop: threading.Event, attached: int | None) -> None:
+def _clean(parts: Parts, stop: threading.Event, orphaned: Callable[[], bool]) -> None:
     service = parts.settings.service
     _cleaner(parts, None).run(
         stop,
         often=service.calotype_task_lease,
         interval=service.calotype_sweep_interval,
-        # A worker that `calotype serve` started ends with it, even if that died before this one
-        # had begun; any other worker may outlive its shell.
-        orphaned=lambda: attached is not None and os.getppid() != attached,
+        orphaned=orphaned,
     )
     stop.set()
 

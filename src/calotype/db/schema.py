@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import alembic.command
-from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
@@ -144,6 +142,10 @@ def _revisions(connection: Connection, table: str, names: set[str]) -> tuple[str
 
 
 def _upgrade(connection: Connection, tree: str, version_table: str) -> None:
+    # Here, because a service that starts never comes here, and would pay a fifth of its start.
+    import alembic.command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(MIGRATIONS / tree).replace("%", "%%"))
