@@ -3,7 +3,6 @@
 import http.client
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pytest
 
