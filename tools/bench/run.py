@@ -111,6 +111,7 @@ def _peers(home: Path, address: Callable[[str], str], plan: Plan, source: Path) 
         glance,
         lambda: peers.nginx(home / "nginx", source),
         lambda: peers.bare(home / "bare"),
+        lambda: peers.openssl(home / "openssl"),
     ]
     found = []
     for make in makers:

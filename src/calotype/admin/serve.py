@@ -116,14 +116,16 @@ def run(args: argparse.Namespace) -> int:
     if args.quickstart:
         print(TRY_IT.format(url=listen.url, folder=args.quickstart), flush=True)
     worker = None if args.no_worker else WorkerProcess(partial(_work_beside, parts))
+    if worker is not None:
+        parts.database.when_work_is_left = worker.wake
     Server(parts, listen, worker).run()
     return 0
 
 
-def _work_beside(parts: Parts, service: int) -> None:
+def _work_beside(parts: Parts, service: int, bell: int) -> None:
     parts.database.after_fork()
     # Ends with the service even if that died before this process had begun.
-    work(parts, orphaned=lambda: os.getppid() != service)
+    work(parts, orphaned=lambda: os.getppid() != service, bell=bell)
 
 
 def refuse_open_door(settings: Settings, host: str, *, insecure: bool) -> None:

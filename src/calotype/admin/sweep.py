@@ -13,6 +13,7 @@ from calotype.admin.quickstart import quickstart
 from calotype.jobs import make_leftovers, make_runner
 from calotype.parts import Parts, assemble, prepare
 from calotype.worker.cleaner import Cleaner
+from calotype.worker.runner import Runner
 
 LOG = logging.getLogger(__name__)
 
@@ -61,17 +62,28 @@ def run_worker(args: argparse.Namespace) -> int:
     return 0
 
 
-def work(parts: Parts, orphaned: Callable[[], bool]) -> None:
-    """Be a worker until SIGTERM, or until `orphaned` says that nobody is there to send one."""
+def work(parts: Parts, orphaned: Callable[[], bool], bell: int | None = None) -> None:
+    """Be a worker until SIGTERM, or until `orphaned` says that nobody is there to send one.
+
+    `bell`: a descriptor that can be read when there is a new task.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     cleaning = threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner")
     cleaning.start()
+    runner = make_runner(parts)
+    if bell is not None:
+        threading.Thread(target=_listen, args=(bell, runner), name="bell", daemon=True).start()
     LOG.info("Worker process %d is ready", os.getpid())
-    make_runner(parts).run(stop)
+    runner.run(stop)
     cleaning.join()
     LOG.info("Worker process %d ends", os.getpid())
+
+
+def _listen(bell: int, runner: Runner) -> None:
+    while os.read(bell, 4096):
+        runner.wake()
 
 
 def _clean(parts: Parts, stop: threading.Event, orphaned: Callable[[], bool]) -> None:

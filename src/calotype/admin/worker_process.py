@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NoReturn
 
 LOG = logging.getLogger(__name__)
@@ -19,11 +20,14 @@ class WorkerProcess:
     """Started with the API, started again when it dies, ended with it.
 
     `work` is what it does, until SIGTERM or until it finds that the process is gone whose id it is
-    given. `closing`: the descriptors that it must not keep open.
+    given; with that it gets a descriptor from which it can read a byte whenever `wake` was called,
+    in this process or in one forked from it. `closing`: the descriptors that it must not keep open.
     """
 
-    def __init__(self, work: Callable[[int], None]) -> None:
+    def __init__(self, work: Callable[[int, int], None]) -> None:
         self._work = work
+        self._bell, self._rope = os.pipe()
+        os.set_blocking(self._rope, False)
         self._stop = threading.Event()
         self._closing: list[int] = []
         self._process = -1
@@ -33,6 +37,11 @@ class WorkerProcess:
         self._closing = list(closing)
         self._process = self._fork()
         threading.Thread(target=self._keep, name="worker-keeper", daemon=True).start()
+
+    def wake(self) -> None:
+        """Tell the process that there is work; it would look by itself a little later."""
+        with suppress(OSError):  # as many calls wait to be heard as the kernel keeps
+            os.write(self._rope, b"!")
 
     def stop(self) -> None:
         """End the process and wait for it."""
@@ -69,7 +78,7 @@ class WorkerProcess:
                     signal.signal(number, signal.SIG_DFL)
             for descriptor in self._closing:
                 os.close(descriptor)
-            self._work(parent)
+            self._work(parent, self._bell)
             code = 0
         except BaseException:
             LOG.exception("The worker process failed")

@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
 from calotype.db.aggregates import alive
-from calotype.db.engine import Database
+from calotype.db.engine import LEAVES_WORK, Database
 from calotype.db.images import Guard, now
 from calotype.db.leases import exactly_now
 from calotype.db.tables import calotype_leases, calotype_task_runs, task_info, tasks
@@ -220,6 +220,7 @@ def add(
         )
     except IntegrityError as error:
         raise errors.Duplicate(f"Another task is at work: {slot}") from error
+    connection.info[LEAVES_WORK] = True
 
 
 def in_slot(connection: Connection, slot: str) -> str | None:
