@@ -84,7 +84,7 @@ def test_another_revision_is_refused(command):
 
 @pytest.mark.parametrize(
     ("revision", "code"),
-    [("2023_1_contract01", 3), ("2024_1_expand01", 5), ("2044_1_contract01", 1)],
+    [("rocky_contract02", 3), ("2024_1_expand01", 5), ("2044_1_contract01", 1)],
 )
 def test_what_is_not_ours_to_upgrade_is_left_alone(command, rows, revision, code):
     with rows.writing() as connection:

@@ -1,7 +1,8 @@
 """Bringing a database to the schema we know, and telling where one stands.
 
-A database that Glance made and upgraded to its head is used as it is; only our own tables are
-added, which Glance passes over. So both can work on it, and Glance can be put back.
+A database that Glance made and upgraded to its head is used as it is; one of an older Glance, from
+Train on, is brought there by Glance's own steps. Beside stand our own tables, which Glance passes
+over. So both can work on it, and Glance can be put back.
 """
 
 import logging
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from calotype import errors
+from calotype.db import tables
 from calotype.db.engine import Database
 
 LOG = logging.getLogger(__name__)
@@ -32,12 +34,23 @@ GLANCE_EXPANDED = "2024_1_expand01"
 GLANCE_VERSIONS = "alembic_version"
 OWN_VERSIONS = "calotype_alembic_version"
 
-_RELEASES = "ocata pike queens rocky train ussuri wallaby xena yoga zed 2023_1 2024_1"
-#: Glance's revisions before its head: it expands and contracts for each release.
+#: Glance's releases that we upgrade from, and the one that we upgrade to. For each Glance first
+#: adds to the schema (expands), then takes away (contracts).
+RELEASES = ("train", "ussuri", "wallaby", "xena", "yoga", "zed", "2023_1", "2024_1")
+EXPANDS = tuple(f"{release}_expand01" for release in RELEASES)
+CONTRACTS = tuple(f"{release}_contract01" for release in RELEASES)
+#: Where a Glance of these releases can leave a database: contracted, or also expanded for later.
+UPGRADABLE = {frozenset({contract}) for contract in CONTRACTS[:-1]} | {
+    frozenset({contract, expand})
+    for number, contract in enumerate(CONTRACTS)
+    for expand in EXPANDS[number + 1 :]
+}
+#: All of Glance's revisions before its head.
 OLDER = (
     {"liberty", "mitaka01", "mitaka02", "rocky_expand02", "rocky_contract02"}
-    | {f"{release}_expand01" for release in _RELEASES.split()}
-    | {f"{release}_contract01" for release in _RELEASES.split()}
+    | {f"{release}_expand01" for release in ("ocata", "pike", "queens", "rocky")}
+    | {f"{release}_contract01" for release in ("ocata", "pike", "queens", "rocky")}
+    | {*EXPANDS, *CONTRACTS}
 ) - {GLANCE_HEAD}
 
 #: Seconds to wait for another `db sync` on MariaDB.
@@ -52,6 +65,7 @@ class Stand(StrEnum):
     EMPTY = "empty"
     CURRENT = "current"
     INCOMPLETE = "incomplete"
+    BEHIND = "behind"
     OLDER = "older"
     UNKNOWN = "unknown"
 
@@ -73,7 +87,9 @@ class State:
             Stand.CURRENT: "The database is up to date.",
             Stand.INCOMPLETE: "The database has Glance's tables and needs ours beside them:"
             " run `calotype db sync`.",
-            Stand.OLDER: f"The database is at {found}, older than {GLANCE_HEAD}. Upgrade it with"
+            Stand.BEHIND: f"The database is at {found}, as an older Glance left it:"
+            " run `calotype db sync`.",
+            Stand.OLDER: f"The database is at {found}, older than {CONTRACTS[0]}. Upgrade it with"
             " the `glance-manage db sync` of Glance 2024.1 or later, then run `calotype db sync`.",
             Stand.UNKNOWN: f"The database is at {', '.join(self.revisions + self.own) or found},"
             f" which this release does not know ({GLANCE_HEAD}, {OWN_HEAD}). Is it the right"
@@ -110,6 +126,8 @@ def sync(db: Database) -> bool:
             raise errors.BadSettings(state.advice)
         if state.stand is Stand.CURRENT:
             return False
+        if state.stand is Stand.EMPTY:
+            _create(connection)
         _upgrade(connection, "glance", GLANCE_VERSIONS)
         _upgrade(connection, "calotype", OWN_VERSIONS)
         return True
@@ -133,6 +151,8 @@ def _stand(names: set[str], revisions: tuple[str, ...], own: tuple[str, ...]) ->
         return Stand.UNKNOWN
     if revisions == (GLANCE_HEAD,):
         return Stand.CURRENT if own == (OWN_HEAD,) else Stand.INCOMPLETE
+    if frozenset(revisions) in UPGRADABLE:
+        return Stand.BEHIND
     return Stand.OLDER if set(revisions) <= OLDER | {GLANCE_HEAD} else Stand.UNKNOWN
 
 
@@ -143,13 +163,29 @@ def _revisions(connection: Connection, table: str, names: set[str]) -> tuple[str
     return tuple(found.scalars())
 
 
+def _create(connection: Connection) -> None:
+    """Make all of Glance's tables as they are at its head.
+
+    What an interrupted run made is left, and what it had no time for is made.
+    """
+    tables.glance.create_all(connection)
+    for table in tables.glance.sorted_tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    alembic.command.stamp(_tree(connection, "glance", GLANCE_VERSIONS), GLANCE_HEAD)
+
+
 def _upgrade(connection: Connection, tree: str, version_table: str) -> None:
+    alembic.command.upgrade(_tree(connection, tree, version_table), "heads")
+
+
+def _tree(connection: Connection, tree: str, version_table: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(MIGRATIONS / tree).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.attributes.update(connection=connection, version_table=version_table)
-    alembic.command.upgrade(config, "head")
+    return config
 
 
 @contextmanager
