@@ -5,9 +5,6 @@ Train on, is brought there by Glance's own steps. Beside stand our own tables, w
 over. So both can work on it, and Glance can be put back.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,13 +12,11 @@ from pathlib import Path
 import alembic.command
 from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import DBAPIError
 
 from calotype import errors
-from calotype.db import tables
+from calotype.db import altering, tables
 from calotype.db.engine import Database
 
-LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: The heads of the two trees, and where Glance is one step before its own.
@@ -52,11 +47,6 @@ OLDER = (
     | {f"{release}_contract01" for release in ("ocata", "pike", "queens", "rocky")}
     | {*EXPANDS, *CONTRACTS}
 ) - {GLANCE_HEAD}
-
-#: Seconds to wait for another `db sync` on MariaDB.
-SYNC_WAIT = 300
-#: The number of the lock that does the same on PostgreSQL; any would do.
-SYNC_LOCK = 13242494
 
 
 class Stand(StrEnum):
@@ -118,18 +108,17 @@ def require_current(db: Database) -> None:
 def sync(db: Database) -> bool:
     """Bring the database to the present schema; False when it was there already.
 
-    Raises BadSettings for a database that we cannot bring there, with what to do.
+    Raises BadSettings for a database that we cannot bring there, with what to do, and Contention
+    when others use it for too long; what is done then stays, and the next sync goes on from there.
     """
-    with db.writing() as connection, _alone(connection):
+    with db.writing() as connection, altering.alone(connection):
         state = _state(connection)
         if state.stand in (Stand.OLDER, Stand.UNKNOWN):
             raise errors.BadSettings(state.advice)
         if state.stand is Stand.CURRENT:
             return False
-        if state.stand is Stand.EMPTY:
-            _create(connection)
-        _upgrade(connection, "glance", GLANCE_VERSIONS)
-        _upgrade(connection, "calotype", OWN_VERSIONS)
+        with altering.changes(connection):
+            _bring_to_head(connection, state.stand)
         return True
 
 
@@ -163,16 +152,23 @@ def _revisions(connection: Connection, table: str, names: set[str]) -> tuple[str
     return tuple(found.scalars())
 
 
-def _create(connection: Connection) -> None:
-    """Make all of Glance's tables as they are at its head.
+def _bring_to_head(connection: Connection, stand: Stand) -> None:
+    if stand is Stand.EMPTY:
+        _create(connection)
+    _upgrade(connection, "glance", GLANCE_VERSIONS)
+    _upgrade(connection, "calotype", OWN_VERSIONS)
 
-    What an interrupted run made is left, and what it had no time for is made.
-    """
+
+def _create(connection: Connection) -> None:
+    """Make all of Glance's tables as they are at its head, or what an interrupted run left out."""
+    tree = _tree(connection, "glance", GLANCE_VERSIONS)
+    # First, because its table without a row is how an interrupted run is known.
+    alembic.command.ensure_version(tree)
     tables.glance.create_all(connection)
     for table in tables.glance.sorted_tables:
         for index in table.indexes:
             index.create(connection, checkfirst=True)
-    alembic.command.stamp(_tree(connection, "glance", GLANCE_VERSIONS), GLANCE_HEAD)
+    alembic.command.stamp(tree, GLANCE_HEAD)
 
 
 def _upgrade(connection: Connection, tree: str, version_table: str) -> None:
@@ -186,26 +182,3 @@ def _tree(connection: Connection, tree: str, version_table: str) -> Config:
     config.set_main_option("path_separator", "newline")
     config.attributes.update(connection=connection, version_table=version_table)
     return config
-
-
-@contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Keep a second `db sync` waiting. SQLite needs nothing more than the transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SYNC_LOCK})")
-    if connection.dialect.name != "mysql":
-        yield
-        return
-    # Creating a table ends a transaction here, so the lock has to belong to the connection.
-    try:
-        got = connection.exec_driver_sql(f"SELECT GET_LOCK('calotype db sync', {SYNC_WAIT})")
-    except DBAPIError as error:  # a cluster may forbid it: then this relies on one operator
-        LOG.info("Going on without a lock: %s", error)
-        yield
-        return
-    if got.scalar() != 1:
-        raise errors.Contention("Another `db sync` is at work for too long: try again later")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql("SELECT RELEASE_LOCK('calotype db sync')")
