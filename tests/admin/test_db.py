@@ -9,6 +9,7 @@ from calotype.admin import main
 from calotype.admin.db import glance_arguments
 from calotype.db import tables
 from calotype.db.engine import connect
+from tests.db import older_glance
 from tests.servers import free_port
 
 OLD = datetime(2020, 1, 1)
@@ -72,6 +73,58 @@ def test_the_three_steps_of_an_upgrade(command):
     assert (code, "db sync" in said) == (1, True)
 
     assert [command(step)[0] for step in ("expand", "migrate", "contract")] == [0, 0, 0]
+
+
+@pytest.fixture
+def older(fresh_url):
+    """`older(*revisions)`: make the database one of an older Glance."""
+    database = connect(fresh_url)
+    yield lambda *revisions: older_glance.make(database, *revisions)
+    database.close()
+
+
+HEAD = "The database is now at 2024_1_contract01, with our own tables beside.\n"
+NOTHING = "The database is up to date: nothing to do.\n"
+
+
+@pytest.mark.parametrize("verb", ["sync", "upgrade", "upgrade heads", "sync --version head"])
+def test_a_database_of_an_older_glance_is_upgraded(command, older, verb):
+    older("ussuri_contract01", "wallaby_expand01")
+    assert command("version") == (0, "ussuri_contract01\nwallaby_expand01\n")
+    code, said = command("check")
+    assert (code, said) == (
+        3,
+        "The database is at ussuri_contract01, wallaby_expand01, as an older Glance left it:"
+        " run `calotype db sync`.\n",
+    )
+
+    assert command(verb) == (0, HEAD)
+
+    assert command("version") == (0, "2024_1_contract01\n")
+    assert command("check") == (0, "The database is up to date.\n")
+    assert command(verb) == (0, NOTHING)
+
+
+def test_it_is_upgraded_in_three_steps_of_which_the_first_does_all(command, older):
+    older("train_contract01")
+    code, said = command("contract")
+    assert (code, "run `calotype db sync`" in said) == (1, True)
+    assert command("version") == (0, "train_contract01\n")
+
+    assert command("expand") == (0, HEAD)
+    assert command("migrate") == (0, "No rows need to be changed.\n")
+    assert command("contract") == (0, NOTHING)
+    assert command("check")[0] == 0
+
+
+def test_what_glance_expanded_is_contracted(command, older):
+    older("2023_1_contract01", "2024_1_expand01")
+    assert command("check")[0] == 5
+
+    assert command("migrate")[0] == 0
+    assert command("contract") == (0, HEAD)
+
+    assert command("check")[0] == 0
 
 
 def test_another_revision_is_refused(command):
