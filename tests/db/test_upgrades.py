@@ -2,9 +2,11 @@
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -23,6 +25,8 @@ STANDS = [
     ("train_contract01", "2024_1_expand01"),
     ("wallaby_contract01", "2023_1_expand01"),
 ]
+
+INSTALL = Path(__file__).parents[2] / "docs/operate/install.md"
 
 #: How the statements begin that change something.
 CHANGES = ("CREATE", "ALTER", "INSERT", "UPDATE", "DELETE")
@@ -160,3 +164,23 @@ def test_of_several_syncs_at_once_one_works_and_the_others_wait(old, fresh_url):
     assert sorted(ends) == ["False", "False", "True"]
     assert older_glance.contents(old, made) == before
     assert schema.check(old).stand is Stand.CURRENT
+
+
+@pytest.mark.parametrize("engine_name", ["mariadb", "postgresql"])
+def test_the_way_back_of_the_docs(old, engine_name):
+    made = older_glance.make(old, "train_contract01")
+    before = older_glance.contents(old, made)
+    schema.sync(old)
+    block = re.search(r"^    DROP TABLE .*?version_num = .*?;$", INSTALL.read_text(), re.M | re.S)
+    assert block is not None
+    statements = re.sub(r"^ *--.*$", "", block[0], flags=re.M).split(";")[:-1]
+
+    with old.writing() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+    assert schema_of(old) == older_glance.schema_facts(engine_name, "train_contract01")
+    assert older_glance.contents(old, made) == before
+    assert schema.version(old) == "train_contract01"
+    assert schema.sync(old)
+    assert schema_of(old) == older_glance.schema_facts(engine_name, GLANCE_HEAD)
