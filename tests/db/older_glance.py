@@ -2,7 +2,8 @@
 
 Only two of these releases changed anything: Wallaby added columns and an index to `tasks`, 2024.1
 the tables of the image cache. That was seen in databases which `glance-manage db upgrade` of
-Glance 33 took from one release to the next, on each engine, by the same lines as in `facts.py`.
+Glance 33 took from one release to the next, on each engine, by the same lines as in `facts.py`;
+`tests/glance` looks again.
 """
 
 from datetime import datetime
