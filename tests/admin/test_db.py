@@ -7,7 +7,7 @@ from sqlalchemy import insert, text
 
 from calotype.admin import main
 from calotype.admin.db import glance_arguments
-from calotype.db import tables
+from calotype.db import altering, tables
 from calotype.db.engine import connect
 from tests.db import older_glance
 from tests.servers import free_port
@@ -125,6 +125,22 @@ def test_what_glance_expanded_is_contracted(command, older):
     assert command("contract") == (0, HEAD)
 
     assert command("check")[0] == 0
+
+
+@pytest.mark.parametrize("engine_name", ["mariadb", "postgresql"])
+def test_it_says_that_others_use_a_table(command, older, fresh_url, monkeypatch):
+    older("train_contract01")
+    monkeypatch.setattr(altering, "TABLE_WAIT", 1)
+    user = connect(fresh_url)
+    with user.writing() as connection:
+        connection.execute(text("SELECT count(*) FROM tasks")).all()
+
+        code, said = command("sync")
+
+    user.close()
+    assert code == 1
+    assert "Others use a table that has to be changed: run it again when" in said
+    assert command("sync") == (0, HEAD)
 
 
 def test_another_revision_is_refused(command):

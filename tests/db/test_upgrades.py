@@ -6,10 +6,11 @@ import re
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, insert, select, text, update
 
 from calotype import errors
 from calotype.db import altering, schema
@@ -142,12 +143,26 @@ def test_a_table_that_others_use_is_not_waited_for_too_long(
     user = connect(fresh_url)
     with user.writing() as connection:
         connection.execute(text("SELECT count(*) FROM tasks")).all()
-        with pytest.raises(errors.Contention, match="run it again"):
+        with pytest.raises(errors.Contention, match="run it again") as refused:
             schema.sync(old)
+        assert "lock" in str(refused.value.__cause__).lower()
     user.close()
 
     assert schema.sync(old)
     assert schema_of(old) == older_glance.schema_facts(engine_name, GLANCE_HEAD)
+
+
+def test_the_old_service_goes_on_with_its_tasks(old):
+    older_glance.make(old, "train_contract01")
+    schema.sync(old)
+    ours, task = older_glance.TASKS_OF_TRAIN, str(uuid.uuid4())
+    row = {"id": task, "type": "import", "status": "pending", "owner": "ours"}
+
+    with old.writing() as connection:
+        connection.execute(insert(ours).values(**row, **older_glance.ALIVE))
+        connection.execute(update(ours).where(ours.c.id == task).values(status="success"))
+        found = connection.execute(select(ours.c.status).where(ours.c.id == task))
+        assert found.scalar() == "success"
 
 
 def test_of_several_syncs_at_once_one_works_and_the_others_wait(old, fresh_url):

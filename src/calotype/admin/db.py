@@ -27,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: calotype db sync && calotype db purge --age-in-days 90 --max-rows -1",
     )
     verbs = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add(verbs, "sync", sync, "create or complete the tables", "upgrade", revision=True)
+    _add(verbs, "sync", sync, "create, upgrade or complete the tables", "upgrade", revision=True)
     _add(verbs, "version", version, "print the revision of the database")
     _add(verbs, "check", check, "say whether the database is up to date, also by exit code 0, 3, 5")
     _add(verbs, "expand", sync, "the first step of an upgrade: the same as sync")

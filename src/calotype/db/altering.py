@@ -59,7 +59,7 @@ def changes(connection: Connection) -> Iterator[None]:
         try:
             yield
         except errors.Contention as error:
-            raise errors.Contention(IN_USE) from error
+            raise errors.Contention(IN_USE) from error.__cause__
 
 
 def _wait_briefly(connection: Connection) -> None:
