@@ -27,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: calotype db sync && calotype db purge --age-in-days 90 --max-rows -1",
     )
     verbs = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add(verbs, "sync", sync, "create or complete the tables", "upgrade", revision=True)
+    _add(verbs, "sync", sync, "create, upgrade or complete the tables", "upgrade", revision=True)
     _add(verbs, "version", version, "print the revision of the database")
     _add(verbs, "check", check, "say whether the database is up to date, also by exit code 0, 3, 5")
     _add(verbs, "expand", sync, "the first step of an upgrade: the same as sync")
@@ -119,9 +119,9 @@ def sync(database: Database, args: argparse.Namespace) -> int:
 
 
 def version(database: Database, args: argparse.Namespace) -> int:
-    """Print Glance's revision of the database, alone on its line, or why there is none."""
+    """Print Glance's revisions of the database, one on each line, or why there is none."""
     state = schema.check(database)
-    print(", ".join(state.revisions) or state.advice)
+    print("\n".join(state.revisions) or state.advice)
     return 0
 
 
@@ -143,7 +143,9 @@ def migrate(database: Database, args: argparse.Namespace) -> int:
 
 
 def contract(database: Database, args: argparse.Namespace) -> int:
-    """Nothing, but not before `expand` was run."""
+    """Nothing when `expand` was ours. After Glance's own, the rest; refused before any."""
+    if schema.GLANCE_EXPANDED in schema.check(database).revisions:
+        return sync(database, args)
     schema.require_current(database)
     print("The database is up to date: nothing to do.")
     return 0
