@@ -109,7 +109,8 @@ class Imports:
             raise errors.Invalid(
                 f"method.name: {wanted.method!r} is not on offer; the import methods are: {offered}"
             )
-        if wanted.stores is not None and wanted.store:
+        # openstacksdk names its one store in both places.
+        if wanted.store and wanted.stores not in (None, (wanted.store,)):
             raise errors.Invalid("stores: cannot be combined with the header x-image-meta-store")
         if wanted.all_stores and (wanted.stores or wanted.store):
             raise errors.Invalid("all_stores: cannot be combined with stores or x-image-meta-store")
@@ -122,7 +123,6 @@ class Imports:
         given = {
             "stores": wanted.stores is not None,
             "all_stores": wanted.all_stores,
-            "all_stores_must_succeed": not wanted.must_succeed,
             "method.name": wanted.method == COPY_IMAGE,
         }
         for name, used in given.items():
