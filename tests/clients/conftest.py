@@ -83,6 +83,21 @@ class Cloud:
 
         return dict(until(has_ended, "the end of the task"))
 
+    def task_ended(self, task_id: str) -> dict[str, Any]:
+        """A task, once it has ended, by the tasks API."""
+
+        def has_ended() -> dict[str, Any] | None:
+            task = self.admin.ask("GET", f"/v2/tasks/{task_id}").json
+            return task if task["status"] in ("success", "failure") else None
+
+        return dict(until(has_ended, "the end of the task"))
+
+    def hash(self, image_id: str) -> str:
+        """Have the digests of an image calculated anew; the id of the task."""
+        answer = self.admin.ask("POST", f"/v2/images/{image_id}/hash", {"os_hash_algo": "sha256"})
+        assert answer.status == 202, answer
+        return str(answer.json["id"])
+
 
 @pytest.fixture(scope="session")
 def programs(missing_server: MissingServer) -> Path:
