@@ -286,6 +286,16 @@ def test_the_fields_of_the_image_are_those_that_were_given(site: Site, admin: Cl
     assert len(ids(admin.get("/v2/tasks"))) == 1
 
 
+@on_each_engine
+def test_names_that_one_engine_takes_for_one(site: Site, admin: Client, engine_name: str) -> None:
+    answer = admin.post("/v2/tasks", new(image_properties={"colour": "red", "COLOUR": "blue"}))
+    if engine_name != "mariadb":
+        answer.gave(201)
+        return
+    answer.gave(409, "A property of that name exists already")
+    assert (admin.ids(), ids(admin.get("/v2/tasks"))) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
