@@ -61,21 +61,7 @@ class Deletes:
 
         Raises ChangedMeanwhile when its status is another one now.
         """
-        gone: dict[str, Any] = {"deleted": True, "deleted_at": now()}
-        image = update(images).where(images.c.id == image_id, images.c.status == status)
-        pending = update(image_locations).where(
-            _LOCATION.image_id == image_id, _LOCATION.status == Status.PENDING_DELETE
-        )
-
-        def work(connection: Connection) -> None:
-            done = connection.execute(image.values(status=Status.DELETED, **gone))
-            if done.rowcount != 1:
-                raise errors.ChangedMeanwhile()
-            for table in (image_properties, image_tags, image_members):
-                connection.execute(living(table, image_id).values(**gone))
-            connection.execute(pending.values(status=Status.DELETED))
-
-        self._db.transaction(work)
+        self._db.transaction(lambda connection: mark_deleted(connection, image_id, status))
 
     def pending(self, older_than: int) -> list[str]:
         """The ids of images that have been pending_delete for more than `older_than` seconds."""
@@ -102,3 +88,17 @@ class Deletes:
                 Location(url, orjson.loads(metadata or "{}"), Status.PENDING_DELETE)
                 for url, metadata in connection.execute(wanted)
             ]
+
+
+def mark_deleted(connection: Connection, image_id: str, status: Status) -> None:
+    """Mark an image as deleted in the caller's transaction, as `Deletes.finish` does."""
+    gone: dict[str, Any] = {"deleted": True, "deleted_at": now()}
+    image = update(images).where(images.c.id == image_id, images.c.status == status)
+    pending = update(image_locations).where(
+        _LOCATION.image_id == image_id, _LOCATION.status == Status.PENDING_DELETE
+    )
+    if connection.execute(image.values(status=Status.DELETED, **gone)).rowcount != 1:
+        raise errors.ChangedMeanwhile()
+    for table in (image_properties, image_tags, image_members):
+        connection.execute(living(table, image_id).values(**gone))
+    connection.execute(pending.values(status=Status.DELETED))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from calotype import errors
 from calotype.db import import_lock
+from calotype.db.deletes import mark_deleted
 from calotype.db.images import Images
 from calotype.db.leases import Leases
 from calotype.db.tasks import Run, Tasks
@@ -93,7 +94,7 @@ class ImportJob:
             self._tasks.end(connection, run.task.id, TaskStatus.FAILURE, reason)
             import_lock.release(connection, image_id, run.task.id)
             if image is not None:
-                _put_back(connection, image)
+                _put_back(connection, image, order)
 
         self._tasks.transaction(save)
 
@@ -198,8 +199,11 @@ class ImportJob:
             yield
 
 
-def _put_back(connection: Connection, image: Image) -> None:
-    """The image as it was before the import."""
+def _put_back(connection: Connection, image: Image, order: ImportOrder) -> None:
+    """The image as it was before the import; gone, if it was made for it."""
+    if order.was == Status.DELETED and image.status is Status.IMPORTING:
+        mark_deleted(connection, image.id, image.status)
+        return
     new = image.with_(properties=ended(image.properties))
     if image.status is Status.IMPORTING:
         new = new.moved_to(Status.QUEUED, size=None, virtual_size=None)

@@ -21,7 +21,8 @@ Properties = Mapping[str, str | None]
 class ImportOrder:
     """An import as its worker gets it. `targets`: ids of stores, in the order to fill them.
 
-    `must_succeed`: all of them or none. `was`: the status of the image to go back to.
+    `must_succeed`: all of them or none. `was`: the status of the image to go back to, deleted for
+    one that was made for this import.
     `inject`: whether the configured properties are to be added.
     """
 

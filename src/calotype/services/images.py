@@ -50,12 +50,17 @@ class Images:
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
+        image = self.plan(caller, fields)
+        self._images.add(image)
+        LOG.info("Created image %s", image.id)
+        return image
+
+    def plan(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
+        """A new image that the caller may create, not saved yet. Raises Denied, OverLimit."""
         image = _new_image(caller, fields)
         self._gate.allow(caller, "add_image", image)
         self._gate.allow_visibility(caller, image)
         self._quota.check_image(image)
-        self._images.add(image)
-        LOG.info("Created image %s", image.id)
         return image
 
     def list(self, caller: Caller, wanted: Filter) -> tuple[list[Image], str | None]:

@@ -13,7 +13,7 @@ from calotype.caller import Caller
 from calotype.db import import_lock
 from calotype.db import tasks as task_rows
 from calotype.db.engine import Database
-from calotype.db.images import now, write
+from calotype.db.images import insert_image, now, write
 from calotype.model.image import Image, Status
 from calotype.model.importing import (
     COPY_IMAGE,
@@ -32,6 +32,8 @@ LOG = logging.getLogger(__name__)
 
 #: The type of the tasks, and the job that does them.
 TYPE = "api_image_import"
+#: The type of tasks that make their image.
+CREATING = "import"
 
 #: The status in which an image must be for each method.
 NEEDS: Mapping[str, Status] = {
@@ -67,7 +69,7 @@ class Offer:
 
 
 class Imports:
-    """The use case of `POST /v2/images/{id}/import`."""
+    """The use cases of `POST /v2/images/{id}/import` and of imports that make their image."""
 
     def __init__(
         self, database: Database, gate: Gate, quota: Quota, stores: Catalog, offer: Offer
@@ -94,14 +96,43 @@ class Imports:
             LOG.info("Image %s: all stores have it already", image_id)
             return None
         self._check_quota(caller, image, wanted.method, len(targets))
-        inject = not caller.roles.intersection(self._offer.exempt_roles)
         order = ImportOrder(
-            wanted.method, targets, wanted.must_succeed, image.status, wanted.uri, inject
+            wanted.method,
+            targets,
+            wanted.must_succeed,
+            image.status,
+            wanted.uri,
+            self._injects(caller),
         )
-        task = _task(caller, image, wanted, targets)
+        given = {"import_req": dict(wanted.request), "backend": list(targets)}
+        task = _task(caller, image, TYPE, {"image_id": image.id, **given})
         self._db.transaction(lambda connection: self._save(connection, task, image, order))
         LOG.info("Image %s: its import (%s) is task %s", image_id, wanted.method, task.id)
         return task
+
+    def start_new(self, caller: Caller, image: Image, uri: str, given: Mapping[str, Any]) -> Task:
+        """Save a planned image and the task that fetches its data; it is gone if that fails.
+
+        `given`: the input that the task shows. Raises Invalid (the address, or what cannot be
+        imported), Duplicate (the id is taken), OverLimit.
+        """
+        self._offer.check_uri(uri)
+        _check_image(image, WEB_DOWNLOAD)
+        self._check_quota(caller, image, WEB_DOWNLOAD, 1)
+        targets, inject = (self._stores.default,), self._injects(caller)
+        order = ImportOrder(WEB_DOWNLOAD, targets, True, Status.DELETED, uri, inject)
+        task = _task(caller, image, CREATING, given)
+
+        def save(connection: Connection) -> None:
+            insert_image(connection, image)
+            self._save(connection, task, image, order)
+
+        self._db.transaction(save)
+        LOG.info("Image %s: it is made and imported by task %s", image.id, task.id)
+        return task
+
+    def _injects(self, caller: Caller) -> bool:
+        return not caller.roles.intersection(self._offer.exempt_roles)
 
     def _check_request(self, wanted: Wanted) -> None:
         if wanted.method not in self._offer.methods or wanted.method not in NEEDS:
@@ -109,7 +140,8 @@ class Imports:
             raise errors.Invalid(
                 f"method.name: {wanted.method!r} is not on offer; the import methods are: {offered}"
             )
-        if wanted.stores is not None and wanted.store:
+        # openstacksdk names its one store in both places.
+        if wanted.store and wanted.stores not in (None, (wanted.store,)):
             raise errors.Invalid("stores: cannot be combined with the header x-image-meta-store")
         if wanted.all_stores and (wanted.stores or wanted.store):
             raise errors.Invalid("all_stores: cannot be combined with stores or x-image-meta-store")
@@ -122,7 +154,6 @@ class Imports:
         given = {
             "stores": wanted.stores is not None,
             "all_stores": wanted.all_stores,
-            "all_stores_must_succeed": not wanted.must_succeed,
             "method.name": wanted.method == COPY_IMAGE,
         }
         for name, used in given.items():
@@ -192,11 +223,11 @@ def _check_image(image: Image, method: str) -> None:
         )
 
 
-def _task(caller: Caller, image: Image, wanted: Wanted, targets: tuple[str, ...]) -> Task:
+def _task(caller: Caller, image: Image, kind: str, given: Mapping[str, Any]) -> Task:
     moment = now()
     return Task(
         id=str(uuid.uuid4()),
-        type=TYPE,
+        type=kind,
         status=TaskStatus.PENDING,
         owner=caller.project_id or "",
         created_at=moment,
@@ -204,9 +235,5 @@ def _task(caller: Caller, image: Image, wanted: Wanted, targets: tuple[str, ...]
         image_id=image.id,
         request_id=caller.request_id,
         user_id=caller.user_id,
-        input={
-            "image_id": image.id,
-            "import_req": dict(wanted.request),
-            "backend": list(targets),
-        },
+        input=given,
     )
