@@ -58,6 +58,7 @@ def _import_job(parts: Parts) -> ImportJob:
         staging,
         fetch=fetch,
         plugins=_plugins(parts.settings, staging, limit_of),
+        parallel=parts.settings.imports.max_parallel_stores,
     )
 
 
