@@ -70,6 +70,12 @@ def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
     resp.data = orjson.dumps(value)
 
 
+def put_accepted(resp: falcon.Response) -> None:
+    """Answer 202 without a body."""
+    resp.status = 202
+    resp.content_type = falcon.MEDIA_TEXT  # of an empty body said to be JSON, clients make an error
+
+
 def _chunked(req: falcon.Request) -> bool:
     return "chunked" in (req.get_header("Transfer-Encoding") or "").lower()
 

@@ -6,7 +6,7 @@ of; those of another one, e.g. of one that Glance has staged since, are passed o
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Self
@@ -21,7 +21,7 @@ from calotype.services.image_data import IntakeRules
 from calotype.stores.atomic_file import TEMPORARY, AtomicFile, translated
 from calotype.stores.filesystem import UUID, FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
-from calotype.streams import BLOCK, Body, Intake
+from calotype.streams import BLOCK, Body, Intake, Watcher
 
 Tell = Callable[[int], None]
 
@@ -90,10 +90,12 @@ class Staging:
         key: str | None = None,
         declared: int | None = None,
         tell: Tell = lambda size: None,
+        watchers: Sequence[Watcher] = (),
     ) -> Staged:
         """Stage what `body` gives, in place of what was staged under that key before.
 
-        `tell` hears how many bytes are there. Raises what `Intake.read` and `Store.put` do.
+        `tell` hears how many bytes are there; `watchers` see the data and may refuse it. Raises
+        what `Intake.read` and `Store.put` do.
         """
         key = key or image.id
         self.discard_one(key)
@@ -102,7 +104,7 @@ class Staging:
         except OSError as error:
             raise errors.StoreUnavailable("The staging area cannot be used now") from error
         watcher = _Verdict(self._rules.format_watcher(image))
-        with self._intake(_Told(body, tell), limit, declared, watcher) as intake:
+        with self._intake(_Told(body, tell), limit, declared, watcher, *watchers) as intake:
             self._store.put(key, intake, declared)
             return self._save(image, key, intake, watcher)
 
@@ -170,9 +172,7 @@ class Staging:
                         found.setdefault(image_id, []).append(entry.path)
         return found
 
-    def _intake(
-        self, body: Body, limit: Limit, declared: int | None, watcher: "_Verdict"
-    ) -> Intake:
+    def _intake(self, body: Body, limit: Limit, declared: int | None, *watchers: Watcher) -> Intake:
         return Intake(
             body,
             algorithm=self._rules.hashing_algorithm,
@@ -180,7 +180,7 @@ class Staging:
             declared=declared,
             limit=limit.bytes,
             limit_name=limit.name,
-            watchers=(watcher,),
+            watchers=watchers,
         )
 
     def _save(self, image: Image, key: str, intake: Intake, watcher: "_Verdict") -> Staged:

@@ -34,9 +34,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "taskflow_executor": "max_workers conversion_format",
             "os_glance_tasks_store": ALL,
         },
-        "arrives with glance-download": {
-            "glance_download_properties": ALL,
-        },
         "arrives with delayed delete": {
             "DEFAULT": "delayed_delete scrub_time scrub_pool_size wakeup_time daemon",
         },
