@@ -76,8 +76,13 @@ class Site:
         self.service.stop()
 
     def kill(self, victim: int) -> None:
-        """End a process as a power failure would, and start its like: a worker, or (2) the API."""
+        """End a process as a power failure would, and start its like: a worker, or (2) the API.
+
+        A worker that has not begun to work yet is left alone.
+        """
         if victim < len(self.workers):
+            if "is ready" not in self.workers[victim].output():
+                return
             self.kills["worker"] += 1
             self.workers[victim].kill()
             self.workers[victim] = self._worker()

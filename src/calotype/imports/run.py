@@ -155,7 +155,7 @@ class ImportJob:
 
     def _end(self, journey: Journey, brought: Sequence[Location]) -> None:
         """Save what came of it together with the end of the task."""
-        image, task = fresh(self._images, journey.image.id), journey.work.run.task
+        image, task = journey.now(), journey.work.run.task
         new = self._with(journey, image, brought) if brought else image
         new = new.with_(properties=ended(new.properties))
         message = f"Imported {new.size} bytes"
