@@ -117,14 +117,17 @@ def site(folder: Path, port: int, database: str | None = None) -> Iterator[Site]
 
 
 @contextmanager
-def killing(site: Site, chance: random.Random) -> Iterator[None]:
-    """Somebody who kills one process after the other while the block runs."""
+def killing(site: Site, chance: random.Random, apis: int) -> Iterator[None]:
+    """Somebody who kills one process after the other while the block runs.
+
+    `apis`: how often the API at most, since nothing can be asked for until it is back.
+    """
     stop, trouble = threading.Event(), list[BaseException]()
 
     def kill() -> None:
         try:
             while not stop.wait(chance.uniform(*PAUSE)):
-                site.kill(chance.choice((0, 1, 2)))
+                site.kill(chance.randrange(3 if site.kills["API"] < apis else 2))
         except BaseException as error:
             trouble.append(error)
 

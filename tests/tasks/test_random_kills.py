@@ -42,7 +42,7 @@ def test_whatever_dies_everything_ends_well(
     with serving() as web, site(tmp_path, web.port, address(request)) as here:
         people = People(here, web, random.Random(SEED))
         database = connect(here.service.database)
-        with killing(here, random.Random(SEED)):
+        with killing(here, random.Random(SEED), KILLS):
             people.work(lambda: people.asked.total() >= TASKS and enough(here.kills))
             wait_for_most(database)
         until(lambda: waiting(database) == 0, "the end of all tasks")
