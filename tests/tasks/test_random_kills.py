@@ -28,8 +28,8 @@ from tests.imports.web import serving
 from tests.tasks.chaos import STORES, People, Site, killing, site
 from tests.tasks.site import until
 
-#: How many tasks are asked for, and how many processes of each kind are killed, at least.
-TASKS, KILLS = 200, 7
+#: How many tasks are asked for and how many workers killed, at least, and how often the API.
+TASKS, WORKERS, APIS = 200, 12, 5
 SEED = int(os.environ.get("CALOTYPE_SEED", "20261127"))
 ENGINE = os.environ.get("CALOTYPE_ENGINE", "sqlite")
 LOCK, TO = "os_glance_import_task", "os_glance_importing_to_stores"
@@ -42,7 +42,7 @@ def test_whatever_dies_everything_ends_well(
     with serving() as web, site(tmp_path, web.port, address(request)) as here:
         people = People(here, web, random.Random(SEED))
         database = connect(here.service.database)
-        with killing(here, random.Random(SEED), KILLS):
+        with killing(here, random.Random(SEED), APIS):
             people.work(lambda: people.asked.total() >= TASKS and enough(here.kills))
             wait_for_most(database)
         until(lambda: waiting(database) == 0, "the end of all tasks")
@@ -65,7 +65,7 @@ def address(request: pytest.FixtureRequest) -> str | None:
 
 
 def enough(kills: Counter[str]) -> bool:
-    return min(kills["API"], kills["worker"]) >= KILLS
+    return kills["API"] >= APIS and kills["worker"] >= WORKERS
 
 
 def all_is_well(here: Site, database: Database, people: People) -> None:
