@@ -108,8 +108,9 @@ class Branch:
             self._changed.notify_all()
 
     def join(self) -> None:
-        """Wait for the store."""
-        self._thread.join()
+        """Wait for the store, if it has begun."""
+        if self._thread.ident is not None:
+            self._thread.join()
 
 
 def pour(
@@ -120,9 +121,9 @@ def pour(
     `together`: when one fails the others are cut off. `tell` hears how many bytes were handed on,
     those of all branches counted together. What `body` and `tell` raise cuts all off and is raised.
     """
-    for branch in branches:
-        branch.start()
     try:
+        for branch in branches:
+            branch.start()
         _hand_on(body, branches, tell, together=together)
     except BaseException as error:
         for branch in branches:
