@@ -16,12 +16,15 @@ from calotype.app import build
 from calotype.db.engine import Database
 from calotype.imports import fetch
 from calotype.imports.fetch import opened
+from calotype.jobs import make_runner
+from calotype.model.image import Status
 from calotype.model.location import Location
 from calotype.services.uri_filter import UriFilter
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
 from calotype.stores.memory import MemoryStore
+from calotype.stores.store import Source
 from tests.api.cases import OCTETS, Given
 from tests.api.many_stores import ManyStores, many_stores
 from tests.imports.conftest import FORMATS, Importing
@@ -157,6 +160,67 @@ def test_a_store_that_vanishes_while_it_is_copied_to(
     importing.work()
     assert (folder / image_id).read_bytes() == data
     parts.database.close()
+
+
+# -- another attempt -------------------------------------------------------------------------------
+
+
+class Telling(MemoryStore):
+    """Something happens before it takes data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: Callable[[], object] = lambda: None
+
+    def put(self, key: str, source: Source, size: int | None) -> Location:
+        self.happens()
+        return super().put(key, source, size)
+
+
+@pytest.fixture
+def stoppable(database: Database, tmp_path: Path, web: Web) -> Iterator[tuple[Importing, Telling]]:
+    """A site with one store, which may fetch from the web server."""
+    store = Telling()
+    options: dict[tuple[str, str], object] = {
+        ("import_filtering_opts", "allowed_hosts"): ["127.0.0.1"],
+        ("import_filtering_opts", "allowed_ports"): [web.port],
+    }
+    parts = many_stores(database, tmp_path, options).parts
+    parts = replace(parts, stores=Catalog({"one": Entry("one", store)}, "one", multi=True))
+    yield Importing(ManyStores(parts, build(parts, strategy=Given()), folder=tmp_path)), store
+    parts.database.close()
+
+
+def test_what_was_fetched_is_not_fetched_again_by_who_goes_on(
+    stoppable: tuple[Importing, Telling], web: Web
+) -> None:
+    importing, store = stoppable
+    web.pages["/image"] = page(TOO_MUCH)
+    image_id, stop = importing.client.create(**FORMATS), threading.Event()
+    importing.ask(image_id, {"name": "web-download", "uri": f"{web.url}/image"}).gave(202)
+    store.happens = stop.set
+    make_runner(importing.site.parts).run_waiting(stop)
+    assert importing.task(image_id)[0] == "processing" and store.find(image_id) is None
+    store.happens = lambda: None
+    importing.work()
+    assert importing.task(image_id)[0] == "success"
+    assert b"".join(store.read(Location(f"memory://{image_id}"))) == TOO_MUCH
+    assert len(web.asked) == 1
+
+
+def test_what_something_else_has_staged_is_not_taken_for_it(
+    stoppable: tuple[Importing, Telling], web: Web
+) -> None:
+    """A crash may leave a whole file under the image's name, with facts that fit."""
+    importing, store = stoppable
+    image_id = importing.staged(b"of a stage that died")
+    row = importing.site.parts.images.get(image_id)
+    importing.site.parts.images.swap(row, row.moved_to(Status.QUEUED, size=None))
+    web.pages["/image"] = page(b"what is asked for")
+    importing.ask(image_id, {"name": "web-download", "uri": f"{web.url}/image"}).gave(202)
+    importing.work()
+    assert importing.task(image_id)[0] == "success"
+    assert b"".join(store.read(Location(f"memory://{image_id}"))) == b"what is asked for"
 
 
 # -- servers ---------------------------------------------------------------------------------------

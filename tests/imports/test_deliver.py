@@ -99,8 +99,26 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: Counting.readings - before
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes were done, each time that imports said so."""
+    told: list[int] = []
+    tell = journey.Journey.tell
+
+    def listened(it: journey.Journey, size: int) -> None:
+        told.append(size)
+        tell(it, size)
+
+    monkeypatch.setattr(journey.Journey, "tell", listened)
+    return told
+
+
 def test_several_stores_are_filled_in_one_read(
-    make_importing: MakeImporting, readings: Callable[[], int], small_folder: Path, tmp_path: Path
+    make_importing: MakeImporting,
+    readings: Callable[[], int],
+    told: list[int],
+    small_folder: Path,
+    tmp_path: Path,
 ) -> None:
     """Two that take no files, one on another file system, and one that the file is moved to."""
     one, two = MemoryStore(), MemoryStore()
@@ -119,6 +137,7 @@ def test_several_stores_are_filled_in_one_read(
     assert (small_folder / image_id).read_bytes() == DATA
     assert (tmp_path / "here" / image_id).stat().st_ino == inode
     assert readings() == 1
+    assert told == sorted(told) and told[-1] == 4 * len(DATA)
     assert importing.held() == {}
 
 

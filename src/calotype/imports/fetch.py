@@ -4,12 +4,12 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from urllib.parse import urljoin
 
 from calotype import errors
 from calotype.imports.answers import PATIENCE, Answer, good, talking
-from calotype.imports.check import Step
+from calotype.imports.check import Step, is_fetched
 from calotype.imports.journey import Journey
 from calotype.services.staging import Limit, Staging
 from calotype.services.uri_filter import Target, UriFilter
@@ -39,14 +39,16 @@ def fetched(staging: Staging, uri_filter: UriFilter, limit_of: Callable[[Journey
     """The step that stages what an address gives."""
 
     def fetch(journey: Journey) -> None:
-        image = journey.image
-        if journey.work.run.attempts > 1:
-            with suppress(errors.DataNotFound):
-                if staging.find(image) is not None:
-                    return  # a worker that died had it already
+        if is_fetched(staging, journey):
+            return
         with opened(journey.order.uri or "", uri_filter) as answer:
             staging.keep(
-                image, answer, limit_of(journey), declared=answer.length, tell=journey.tell
+                journey.image,
+                answer,
+                limit_of(journey),
+                declared=answer.length,
+                tell=journey.tell,
+                origin=journey.work.run.task.id,
             )
 
     return fetch

@@ -7,7 +7,7 @@ are not followed, for they would take the token elsewhere.
 import hashlib
 import http.client
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,7 +16,7 @@ import orjson
 
 from calotype import errors
 from calotype.imports.answers import PATIENCE, Answer, good, talking
-from calotype.imports.check import Step
+from calotype.imports.check import Step, is_fetched
 from calotype.imports.journey import Journey
 from calotype.model.importing import RemoteImage
 from calotype.model.properties import WRITABLE, refuse_reason
@@ -55,7 +55,7 @@ def downloaded(
         limit = limit_of(journey)
         if found.size > limit.bytes:
             raise errors.OverLimit(f"{found.size} bytes are more than {limit.name}, {limit.bytes}")
-        if not _is_here(journey, staging):
+        if not is_fetched(staging, journey):
             _stage(journey, staging, remote, found, limit)
 
     return download
@@ -109,14 +109,6 @@ def _recorded(remote: RemoteImage, image: Mapping[str, Any]) -> tuple[str, str] 
     return None
 
 
-def _is_here(journey: Journey, staging: Staging) -> bool:
-    """Whether a worker that died had all of it already."""
-    if journey.work.run.attempts > 1:
-        with suppress(errors.DataNotFound):
-            return staging.find(journey.shape) is not None
-    return False
-
-
 def _stage(
     journey: Journey, staging: Staging, remote: RemoteImage, found: Described, limit: Limit
 ) -> None:
@@ -128,6 +120,7 @@ def _stage(
             declared=found.size,
             tell=journey.tell,
             watchers=(proof,),
+            origin=journey.work.run.task.id,
         )
 
 
