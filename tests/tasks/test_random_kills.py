@@ -75,6 +75,8 @@ def all_is_well(here: Site, database: Database, people: People) -> None:
     assert len(ended) >= TASKS
     for task in ended:
         assert task.status in ENDED and task.message, task
+        # Whatever else a task fails for, it is not the death of a worker.
+        assert task.status is TaskStatus.SUCCESS or "the worker died" in task.message, task
     for image_id in people.images:
         image = Images(database).get(image_id)
         is_well(
