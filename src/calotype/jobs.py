@@ -6,9 +6,10 @@ from calotype.imports.check import Step
 from calotype.imports.convert import Conversion, converted
 from calotype.imports.fetch import fetched, limits
 from calotype.imports.leftovers import Leftovers
+from calotype.imports.remote import downloaded
 from calotype.imports.run import ImportJob
 from calotype.imports.transform import LimitOf, decompressed, injected
-from calotype.model.importing import WEB_DOWNLOAD
+from calotype.model.importing import GLANCE_DOWNLOAD, WEB_DOWNLOAD
 from calotype.parts import Parts, make_quota, make_staging, make_uri_filter
 from calotype.services import hashes, imports
 from calotype.services.staging import Staging
@@ -49,7 +50,11 @@ def _import_job(parts: Parts) -> ImportJob:
         return quota.room(Caller(project_id=owner or None))
 
     limit_of = limits(room)
-    fetch = {WEB_DOWNLOAD: fetched(staging, make_uri_filter(parts.settings), limit_of)}
+    prefixes = parts.settings.imports.extra_properties
+    fetch = {
+        WEB_DOWNLOAD: fetched(staging, make_uri_filter(parts.settings), limit_of),
+        GLANCE_DOWNLOAD: downloaded(staging, prefixes, limit_of),
+    }
     return ImportJob(
         parts.images,
         parts.tasks,
@@ -58,6 +63,7 @@ def _import_job(parts: Parts) -> ImportJob:
         staging,
         fetch=fetch,
         plugins=_plugins(parts.settings, staging, limit_of),
+        parallel=parts.settings.imports.max_parallel_stores,
     )
 
 

@@ -9,7 +9,7 @@ counts: who runs it learns of it at the next report, and can no longer end it ot
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -67,7 +67,7 @@ class Run:
     task: Task
     job: str
     attempts: int
-    undo: Mapping[str, Any]
+    undo: Mapping[str, Any] = field(repr=False)  # may hold a token
     guard: Guard
 
 

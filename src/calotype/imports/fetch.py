@@ -1,24 +1,19 @@
 """Fetches data from the web into the staging area, past the filter of addresses."""
 
 import http.client
-import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from urllib.parse import urljoin
 
 from calotype import errors
-from calotype.imports.check import Step
+from calotype.imports.answers import PATIENCE, Answer, good, talking
+from calotype.imports.check import Step, is_fetched
 from calotype.imports.journey import Journey
 from calotype.services.staging import Limit, Staging
 from calotype.services.uri_filter import Target, UriFilter
 
-LOG = logging.getLogger(__name__)
-
-#: Seconds to wait for a connection, and for the next bytes.
-PATIENCE = 60.0
 #: How often a server may send us elsewhere.
 REDIRECTS = 10
 _ELSEWHERE = (301, 302, 303, 307, 308)
@@ -27,19 +22,6 @@ _HEADERS = {"User-Agent": "Calotype", "Accept": "*/*", "Accept-Encoding": "ident
 
 #: How many bytes a project may still bring, and the name of the limit that says so.
 Room = Callable[[str], tuple[int, str]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The body of an answer from the web. `length`: what the server says it is, in bytes."""
-
-    response: http.client.HTTPResponse
-    length: int | None
-
-    def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes. Raises StoreUnavailable."""
-        with _talking():
-            return self.response.read(size)
 
 
 def limits(room: Room) -> Callable[[Journey], Limit]:
@@ -57,14 +39,16 @@ def fetched(staging: Staging, uri_filter: UriFilter, limit_of: Callable[[Journey
     """The step that stages what an address gives."""
 
     def fetch(journey: Journey) -> None:
-        image = journey.image
-        if journey.work.run.attempts > 1:
-            with suppress(errors.DataNotFound):
-                if staging.find(image) is not None:
-                    return  # a worker that died had it already
+        if is_fetched(staging, journey):
+            return
         with opened(journey.order.uri or "", uri_filter) as answer:
             staging.keep(
-                image, answer, limit_of(journey), declared=answer.length, tell=journey.tell
+                journey.image,
+                answer,
+                limit_of(journey),
+                declared=answer.length,
+                tell=journey.tell,
+                origin=journey.work.run.task.id,
             )
 
     return fetch
@@ -82,7 +66,7 @@ def opened(uri: str, uri_filter: UriFilter) -> Iterator[Answer]:
             response = _ask(connection, target)
             where = response.getheader("Location")
             if response.status not in _ELSEWHERE or not where:
-                yield _good(response)
+                yield good("uri", response)
                 return
         uri = _joined(uri, where)
     raise errors.StoreUnavailable(f"uri: the server redirected more than {REDIRECTS} times")
@@ -97,30 +81,9 @@ def _joined(uri: str, where: str) -> str:
 
 def _ask(connection: http.client.HTTPConnection, target: Target) -> http.client.HTTPResponse:
     headers = {"Host": target.authority, **_HEADERS}
-    with _talking():
+    with talking("uri"):
         connection.request("GET", target.path, headers=headers)
         return connection.getresponse()
-
-
-def _good(response: http.client.HTTPResponse) -> Answer:
-    if not 200 <= response.status < 300:
-        raise errors.StoreUnavailable(
-            f"uri: the server answered {response.status} {response.reason}"
-        )
-    text = response.getheader("Content-Length") or ""
-    known = text.isascii() and text.isdigit() and len(text) < 19
-    return Answer(response, int(text) if known else None)
-
-
-@contextmanager
-def _talking() -> Iterator[None]:
-    """Raise StoreUnavailable for whatever goes wrong with a server."""
-    try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        LOG.warning("Cannot fetch: %r", error)
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise errors.StoreUnavailable(f"uri: the data cannot be fetched: {reason}") from error
 
 
 def _connection(target: Target, addresses: Sequence[str]) -> http.client.HTTPConnection:

@@ -18,14 +18,17 @@ from calotype.model.image import Image, Status
 from calotype.model.importing import (
     COPY_IMAGE,
     GLANCE_DIRECT,
+    GLANCE_DOWNLOAD,
     WEB_DOWNLOAD,
     ImportOrder,
+    RemoteImage,
     begun,
 )
 from calotype.model.task import Task, TaskStatus
 from calotype.quota import Quota
 from calotype.services.gate import Gate
 from calotype.services.image_data import SIGNATURE
+from calotype.services.regions import image_endpoint
 from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
@@ -39,16 +42,23 @@ CREATING = "import"
 NEEDS: Mapping[str, Status] = {
     GLANCE_DIRECT: Status.UPLOADING,
     WEB_DOWNLOAD: Status.QUEUED,
+    GLANCE_DOWNLOAD: Status.QUEUED,
     COPY_IMAGE: Status.ACTIVE,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request for an import asks for. `store`: the one of the header."""
+    """What a request for an import asks for. `store`: the one of the header.
+
+    `remote_id`, `region`, `interface`: which image of which region, and by which endpoint.
+    """
 
     method: str
     uri: str | None = None
+    remote_id: str = ""
+    region: str = ""
+    interface: str = "public"
     stores: tuple[str, ...] | None = None
     store: str | None = None
     all_stores: bool = False
@@ -87,6 +97,7 @@ class Imports:
         formats not set, unknown store, another import is at it), OverLimit.
         """
         self._check_request(wanted)
+        remote = _remote(caller, wanted)
         image = self._gate.image(caller, image_id)
         copies = wanted.method == COPY_IMAGE
         self._gate.allow(caller, "copy_image" if copies else "modify_image", image)
@@ -103,6 +114,7 @@ class Imports:
             image.status,
             wanted.uri,
             self._injects(caller),
+            remote,
         )
         given = {"import_req": dict(wanted.request), "backend": list(targets)}
         task = _task(caller, image, TYPE, {"image_id": image.id, **given})
@@ -184,7 +196,7 @@ class Imports:
 
     def _check_quota(self, caller: Caller, image: Image, method: str, copies: int) -> None:
         room, name = self._quota.room(caller)
-        if method == WEB_DOWNLOAD:
+        if method in (WEB_DOWNLOAD, GLANCE_DOWNLOAD):
             if room == 0:
                 raise errors.OverLimit(f"{name} leaves no room")
         elif name != "image_size_cap" and (image.size or 0) * copies > room:
@@ -202,6 +214,14 @@ class Imports:
         if not order.copies:
             new = new.moved_to(Status.IMPORTING)
         write(connection, image, new)
+
+
+def _remote(caller: Caller, wanted: Wanted) -> RemoteImage | None:
+    """The image of another region that is asked for, to be read in the name of the caller."""
+    if wanted.method != GLANCE_DOWNLOAD:
+        return None
+    endpoint = image_endpoint(caller.catalog, wanted.region, wanted.interface)
+    return RemoteImage(wanted.region, endpoint, wanted.remote_id, caller.token or "")
 
 
 def _check_image(image: Image, method: str) -> None:
