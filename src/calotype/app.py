@@ -12,6 +12,7 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.imports import ImportsApi
+from calotype.api.locations import LocationsApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
 from calotype.api.stage import StageApi
@@ -21,12 +22,14 @@ from calotype.db.copies import Copies
 from calotype.parts import Parts, make_quota, make_rules, make_staging, make_uri_filter
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
+from calotype.services.addresses import Addresses
 from calotype.services.gate import Gate
 from calotype.services.hashes import Hashes
 from calotype.services.image_data import ImageData
 from calotype.services.images import Images
 from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
+from calotype.services.locations import Locations
 from calotype.services.members import Members
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
@@ -79,6 +82,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         ),
         stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
         imports=ImportsApi(_imports(parts, gate, quota), bodies),
+        locations=LocationsApi(_locations(parts, gate, quota), bodies, shown),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
         discovery=_discovery(parts, policy, documents),
     )
@@ -142,6 +146,13 @@ def _imports(parts: Parts, gate: Gate, quota: Quota) -> Imports:
         exempt_roles=wanted.ignore_user_roles,
     )
     return Imports(parts.database, gate, quota, parts.stores, offer)
+
+
+def _locations(parts: Parts, gate: Gate, quota: Quota) -> Locations:
+    service = parts.settings.service
+    addresses = Addresses(parts.stores, make_uri_filter(parts.settings, "url"))
+    secure, default = service.do_secure_hash, service.hashing_algorithm
+    return Locations(parts.database, gate, quota, addresses, secure=secure, default=default)
 
 
 def _create_headers(parts: Parts) -> dict[str, str]:

@@ -174,6 +174,7 @@ def make_quota(parts: Parts) -> Quota:
         image_property_quota=service.image_property_quota,
         image_tag_quota=service.image_tag_quota,
         image_member_quota=service.image_member_quota,
+        image_location_quota=service.image_location_quota,
         image_size_cap=service.image_size_cap,
         user_storage_quota=service.user_storage_quota,
     )

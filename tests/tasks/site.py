@@ -106,6 +106,12 @@ class Answer:
         return self
 
 
+    def gave_nothing(self, status: int) -> Self:
+        """This answer, if it has that status and no body."""
+        assert (self.status, self.text) == (status, "")
+        return self
+
+
 @dataclass(frozen=True)
 class Site:
     """A service as one person sees it."""

@@ -51,6 +51,8 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
             "additionalProperties": False,
         },
         "NewImport": storable(bodies.NEW_IMPORT),
+        "NewLocation": storable(bodies.NEW_LOCATION),
+        "Locations": {"type": "array", "items": _record(url="string", metadata="object")},
         "ImportMethods": _import_methods(),
         "Stores": _list_of("stores", _store()),
         "Usage": _usage(),
