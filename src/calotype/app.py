@@ -31,6 +31,7 @@ from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
 from calotype.services.locations import Locations
 from calotype.services.members import Members
+from calotype.services.removal import Removal
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
@@ -80,7 +81,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             Tasks(parts.tasks, gate),
             Hashes(parts.database, gate, service.hashing_algorithm),
         ),
-        stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
+        stores=StoresApi(_stores(parts, gate)),
         imports=ImportsApi(_imports(parts, gate, quota), bodies),
         locations=LocationsApi(_locations(parts, gate, quota), bodies, shown),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
@@ -153,6 +154,11 @@ def _locations(parts: Parts, gate: Gate, quota: Quota) -> Locations:
     addresses = Addresses(parts.stores, make_uri_filter(parts.settings, "url"))
     secure, default = service.do_secure_hash, service.hashing_algorithm
     return Locations(parts.database, gate, quota, addresses, secure=secure, default=default)
+
+
+def _stores(parts: Parts, gate: Gate) -> Stores:
+    removal = Removal(parts.deletes, parts.stores)
+    return Stores(Copies(parts.database), removal, gate, parts.stores)
 
 
 def _create_headers(parts: Parts) -> dict[str, str]:

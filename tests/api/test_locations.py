@@ -9,11 +9,13 @@ from calotype.db import import_lock
 from calotype.db.engine import Database
 from calotype.jobs import make_runner
 from calotype.model.image import Status
+from calotype.model.location import Location
 from calotype.remote.uri_filter import UriFilter
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.http import HttpStore
 from calotype.stores.http_settings import HttpSettings
 from calotype.stores.memory import MemoryStore
+from calotype.worker.cleaner import Cleaner
 from tests.api.cases import (
     ADMIN,
     MEMBER,
@@ -355,3 +357,69 @@ def test_no_address_is_told_to_who_sees_the_image(site: Site, caplog: Any) -> No
     assert task["status"] == "failure"
     assert "secret" not in str(task)
     assert "secret" not in caplog.text
+
+
+# -- data that several images have -----------------------------------------------------------------
+
+
+def registered(site: Site, url: str) -> str:
+    """The id of an active image whose data lies there."""
+    image_id = site.of(MEMBER).create(**FORMATS)
+    add(site.of(SERVICE), image_id, url).gave(202)
+    work(site)
+    assert site.of(MEMBER).image(image_id)["status"] == "active"
+    return image_id
+
+
+@on_each_engine
+def test_data_goes_with_the_last_image_that_has_it(make_site: MakeSite, engine_name: str) -> None:
+    site = make_site(stores=catalog())
+    url = kept(site)
+    first, second = registered(site, url), registered(site, url)
+    site.of(MEMBER).delete(f"/v2/images/{first}").gave(204)
+    assert kept_data(site, "key") == b"data"
+    assert site.of(MEMBER).get(f"/v2/images/{second}/file").body == b"data"
+    site.of(MEMBER).delete(f"/v2/images/{second}").gave(204)
+    assert kept_data(site, "key") is None
+
+
+def test_an_upload_that_another_image_names_outlives_its_image(site: Site) -> None:
+    uploaded = site.of(MEMBER).create_active(b"data")
+    other = registered(site, f"memory://{uploaded}")
+    site.of(MEMBER).delete(f"/v2/images/{uploaded}").gave(204)
+    assert site.of(MEMBER).get(f"/v2/images/{other}/file").body == b"data"
+
+
+def test_a_delete_that_was_cut_off_minds_other_images_too(site: Site) -> None:
+    url = kept(site)
+    first, second = registered(site, url), registered(site, url)
+    site.parts.deletes.begin(site.parts.images.get(first))
+    cleaner = Cleaner(
+        site.parts.images, site.parts.deletes, site.parts.leases, site.parts.stores,
+        grace=0, patience=-1,
+    )  # fmt: skip
+    assert cleaner.finish_deletes() == 1
+    assert kept_data(site, "key") == b"data"
+    assert site.of(MEMBER).image(second)["status"] == "active"
+
+
+def test_a_copy_that_another_image_has_too_is_only_forgotten(make_site: MakeSite) -> None:
+    site = make_site(stores=catalog(multi=True))
+    url = kept(site)
+    image_id, other = registered(site, url), registered(site, url)
+    image = site.parts.images.get(image_id)
+    web = Location(WEB, {"store": "web"})
+    site.parts.images.swap(image, image.with_(locations=(*image.locations, web)))
+    site.of(ADMIN).delete(f"/v2/stores/shelf/{image_id}").gave(204)
+    assert site.of(MEMBER).image(image_id)["stores"] == "web"
+    assert site.of(MEMBER).get(f"/v2/images/{other}/file").body == b"data"
+
+
+def test_a_copy_on_the_web_can_be_forgotten(make_site: MakeSite) -> None:
+    site = make_site(stores=catalog(multi=True))
+    image_id = registered(site, kept(site))
+    image = site.parts.images.get(image_id)
+    web = Location(WEB, {"store": "web"})
+    site.parts.images.swap(image, image.with_(locations=(*image.locations, web)))
+    site.of(ADMIN).delete(f"/v2/stores/web/{image_id}").gave(204)
+    assert site.of(MEMBER).image(image_id)["stores"] == "shelf"

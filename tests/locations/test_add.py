@@ -181,7 +181,8 @@ def test_the_size_is_asked_for_again_when_the_server_is_busy(site: Site) -> None
 
 
 @pytest.mark.parametrize(
-    "where", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "file:///etc/passwd"]
+    "where",
+    ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "file:///etc/passwd"],
 )
 def test_a_redirect_passes_the_filter(site: Site, where: str) -> None:
     image_id, url = site.new(), site.at(None, "/away")

@@ -105,7 +105,6 @@ class Answer:
             assert words in self.message, self.message
         return self
 
-
     def gave_nothing(self, status: int) -> Self:
         """This answer, if it has that status and no body."""
         assert (self.status, self.text) == (status, "")

@@ -14,6 +14,8 @@ from calotype.model.image import Image, Status
 from calotype.model.location import Location
 
 _ROW = image_locations.c
+#: The statuses of a copy that is on its way out; the second one when its data is another's too.
+_GOING = (Status.PENDING_DELETE, Status.DELETED)
 
 
 class Copies:
@@ -47,18 +49,13 @@ class Copies:
 
     def cancel(self, location: Location) -> None:
         """Take `begin` back: the copy is as it was."""
-        self._db.transaction(
-            lambda connection: self._move(
-                connection, location, Status.PENDING_DELETE, status="active"
-            )
-        )
+        back = {"status": "active", "deleted": False, "deleted_at": None}
+        self._db.transaction(lambda connection: self._move(connection, location, *_GOING, **back))
 
     def finish(self, location: Location) -> None:
         """Mark the copy as deleted; its data is gone."""
         gone = {"status": Status.DELETED, "deleted": True, "deleted_at": now()}
-        self._db.transaction(
-            lambda connection: self._move(connection, location, Status.PENDING_DELETE, **gone)
-        )
+        self._db.transaction(lambda connection: self._move(connection, location, *_GOING, **gone))
 
     def interrupted(self, image_id: str) -> list[Location]:
         """The copies of a living image whose delete has begun and not ended."""
@@ -71,7 +68,9 @@ class Copies:
                 for number, url, metadata in connection.execute(wanted)
             ]
 
-    def _move(self, connection: Connection, location: Location, before: str, **values: Any) -> None:
-        row = update(image_locations).where(_ROW.id == location.id, _ROW.status == before)
+    def _move(
+        self, connection: Connection, location: Location, *before: str, **values: Any
+    ) -> None:
+        row = update(image_locations).where(_ROW.id == location.id, _ROW.status.in_(before))
         if connection.execute(row.values(updated_at=now(), **values)).rowcount != 1:
             raise errors.ChangedMeanwhile()

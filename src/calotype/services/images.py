@@ -19,6 +19,7 @@ from calotype.model.properties import READ_ONLY, WRITABLE, refuse_reason
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.gate import Gate
+from calotype.services.removal import Removal
 from calotype.services.staging import Staging
 from calotype.stores.catalog import Catalog
 
@@ -44,7 +45,7 @@ class Images:
         self._gate = gate
         self._policy = policy
         self._quota = quota
-        self._stores = stores
+        self._removal = Removal(deletes, stores)
         self._leases = leases
         self._staging = staging
 
@@ -130,13 +131,11 @@ class Images:
                 self._deletes.finish(image.id, Status.PENDING_DELETE)
 
     def _delete_data(self, image: Image) -> bool:
-        """Remove all copies; False when a store failed and the worker has to try again."""
+        """Remove all data that no other image has; False when the worker has to try again."""
         left = list(image.locations)
         for location in image.locations:
             try:
-                self._stores.holding(location).delete(location)
-            except (errors.DataNotFound, errors.Unsupported):
-                LOG.info("Nothing to delete for image %s in store %s", image.id, location.store)
+                self._removal.remove(image.id, location)
             except errors.DataInUse:
                 self._deletes.cancel(image, left)
                 raise

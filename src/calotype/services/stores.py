@@ -9,6 +9,7 @@ from calotype.db.copies import Copies
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
 from calotype.services.gate import Gate
+from calotype.services.removal import Removal
 from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
@@ -17,8 +18,9 @@ LOG = logging.getLogger(__name__)
 class Stores:
     """The use case of `DELETE /v2/stores/{store}/{image}`."""
 
-    def __init__(self, copies: Copies, gate: Gate, stores: Catalog) -> None:
+    def __init__(self, copies: Copies, removal: Removal, gate: Gate, stores: Catalog) -> None:
         self._copies = copies
+        self._removal = removal
         self._gate = gate
         self._stores = stores
 
@@ -64,9 +66,7 @@ class Stores:
 
     def _remove(self, image: Image, location: Location) -> None:
         try:
-            self._stores.holding(location).delete(location)
-        except errors.DataNotFound:
-            LOG.info("Image %s: nothing to delete in store %s", image.id, location.store)
+            self._removal.remove(image.id, location)
         except errors.StoreError:
             self._copies.cancel(location)
             raise
