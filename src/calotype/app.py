@@ -19,10 +19,17 @@ from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 from calotype.db.copies import Copies
-from calotype.parts import Parts, make_quota, make_rules, make_staging, make_uri_filter
+from calotype.parts import (
+    Parts,
+    make_addresses,
+    make_quota,
+    make_removal,
+    make_rules,
+    make_staging,
+    make_uri_filter,
+)
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
-from calotype.services.addresses import Addresses
 from calotype.services.gate import Gate
 from calotype.services.hashes import Hashes
 from calotype.services.image_data import ImageData
@@ -31,7 +38,7 @@ from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
 from calotype.services.locations import Locations
 from calotype.services.members import Members
-from calotype.services.removal import Removal
+from calotype.services.relocation import Relocation
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
@@ -54,7 +61,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         direct_url=service.show_image_direct_url,
         locations=service.show_multiple_locations,
     )
-    bodies = Bodies(documents["image"])
+    bodies = Bodies(documents["image"], locations=service.show_multiple_locations)
     handlers = routes.Handlers(
         images=ImagesApi(
             images=Images(
@@ -66,6 +73,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
                 parts.stores,
                 parts.leases,
                 make_staging(settings),
+                _relocation(parts, gate, quota) if service.show_multiple_locations else None,
             ),
             bodies=bodies,
             shown=shown,
@@ -81,7 +89,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             Tasks(parts.tasks, gate),
             Hashes(parts.database, gate, service.hashing_algorithm),
         ),
-        stores=StoresApi(_stores(parts, gate)),
+        stores=StoresApi(Stores(Copies(parts.database), make_removal(parts), gate, parts.stores)),
         imports=ImportsApi(_imports(parts, gate, quota), bodies),
         locations=LocationsApi(_locations(parts, gate, quota), bodies, shown),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
@@ -151,14 +159,14 @@ def _imports(parts: Parts, gate: Gate, quota: Quota) -> Imports:
 
 def _locations(parts: Parts, gate: Gate, quota: Quota) -> Locations:
     service = parts.settings.service
-    addresses = Addresses(parts.stores, make_uri_filter(parts.settings, "url"))
     secure, default = service.do_secure_hash, service.hashing_algorithm
+    addresses = make_addresses(parts)
     return Locations(parts.database, gate, quota, addresses, secure=secure, default=default)
 
 
-def _stores(parts: Parts, gate: Gate) -> Stores:
-    removal = Removal(parts.deletes, parts.stores)
-    return Stores(Copies(parts.database), removal, gate, parts.stores)
+def _relocation(parts: Parts, gate: Gate, quota: Quota) -> Relocation:
+    copies, algorithm = Copies(parts.database), parts.settings.service.hashing_algorithm
+    return Relocation(gate, quota, make_addresses(parts), copies, make_removal(parts), algorithm)
 
 
 def _create_headers(parts: Parts) -> dict[str, str]:

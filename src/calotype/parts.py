@@ -15,7 +15,9 @@ from calotype.db.tasks import Tasks as TaskRows
 from calotype.imports import plan
 from calotype.quota import Quota
 from calotype.remote.uri_filter import UriFilter
+from calotype.services.addresses import Addresses
 from calotype.services.image_data import IntakeRules
+from calotype.services.removal import Removal
 from calotype.services.staging import Staging
 from calotype.settings.tree import Backend, Settings
 from calotype.stores.catalog import Catalog, Entry
@@ -164,6 +166,16 @@ def make_uri_filter(settings: Settings, name: str = "uri") -> UriFilter:
         disallowed_ports=wanted.disallowed_ports,
         name=name,
     )
+
+
+def make_addresses(parts: Parts) -> Addresses:
+    """What judges the addresses of locations."""
+    return Addresses(parts.stores, make_uri_filter(parts.settings, "url"))
+
+
+def make_removal(parts: Parts) -> Removal:
+    """What removes data from the stores."""
+    return Removal(parts.deletes, parts.stores)
 
 
 def make_quota(parts: Parts) -> Quota:

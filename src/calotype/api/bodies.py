@@ -119,10 +119,20 @@ def new_image(image: Document) -> Document:
     }
 
 
-class Bodies:
-    """The checks of request bodies; `image` is the document that describes an image here."""
+def _stored_location(image: Document) -> Document:
+    """A location in a patch of an image; its metadata holds texts."""
+    item = image["properties"]["locations"]["items"]
+    metadata = {**item["properties"]["metadata"], "additionalProperties": {"type": "string"}}
+    return {**item, "properties": {**item["properties"], "metadata": metadata}}
 
-    def __init__(self, image: Document) -> None:
+
+class Bodies:
+    """The checks of request bodies; `image` is the document that describes an image here.
+
+    `locations`: whether a patch may change them.
+    """
+
+    def __init__(self, image: Document, *, locations: bool = False) -> None:
         schema = new_image(image)
         self._required: list[str] = schema["required"]
         self._fields = {name: Validator(field) for name, field in schema["properties"].items()}
@@ -139,6 +149,9 @@ class Bodies:
         self._import = _Form(NEW_IMPORT)
         self._task = _Form(NEW_TASK)
         self._location = _Form(NEW_LOCATION)
+        stored = _stored_location(image)
+        self._stored_location = Validator(stored) if locations else None
+        self._stored_locations = Validator({"type": "array", "items": stored})
 
     # -- images -----------------------------------------------------------------------------------
 
@@ -153,11 +166,20 @@ class Bodies:
     def check_changes(self, changes: Sequence[Change]) -> list[Change]:
         """The changes of a patch with their values as they are to be stored."""
         return [
-            change
-            if change.op is Op.REMOVE or refuse_reason(change.name)
-            else replace(change, value=self._checked(change.name, change.value))
+            change if change.op is Op.REMOVE else replace(change, value=self._changed(change))
             for change in changes
         ]
+
+    def _changed(self, change: Change) -> Any:
+        if change.name == "locations" and self._stored_location is not None:
+            check_text(change.value, "locations")
+            one = change.place is not None
+            form = self._stored_location if one else self._stored_locations
+            form.check(change.value, "locations")
+            return change.value
+        if refuse_reason(change.name):
+            return change.value  # refused later, and by its name
+        return self._checked(change.name, change.value)
 
     def check_tag(self, tag: str) -> None:
         """Return if the text may be a tag of an image."""

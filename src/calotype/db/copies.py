@@ -1,5 +1,6 @@
 """How one copy of an image goes while others stay: marked first, then gone; or back again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from orjson import loads
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from calotype import errors
 from calotype.db.aggregates import alive
 from calotype.db.engine import Database
-from calotype.db.images import compare_and_set, now
+from calotype.db.images import compare_and_set, now, write
 from calotype.db.tables import image_locations
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
@@ -29,23 +30,42 @@ class Copies:
 
         Raises Denied when it is the only one, ChangedMeanwhile, ImageNotFound.
         """
+
+        def work(connection: Connection) -> None:
+            # Locks the image's row: of two who remove the last two copies one has to see this.
+            compare_and_set(connection, image, updated_at=max(now(), image.updated_at))
+            self._hide(connection, image, location)
+
+        self._db.transaction(work)
+
+    def change(self, old: Image, new: Image, removed: Sequence[Location]) -> Image:
+        """Save a changed image, and hide some of its copies as `begin` does.
+
+        `new` still has them, the image that is returned has not. Raises as `Images.swap` does.
+        """
+        new = new.with_(updated_at=max(now(), old.updated_at))
+
+        def work(connection: Connection) -> Image:
+            saved = write(connection, old, new)
+            for location in removed:
+                self._hide(connection, saved, location)
+            gone = {location.id for location in removed}
+            return saved.with_(locations=tuple(it for it in saved.locations if it.id not in gone))
+
+        return self._db.transaction(work)
+
+    def _hide(self, connection: Connection, image: Image, location: Location) -> None:
         others = select(func.count()).where(
             _ROW.image_id == image.id,
             _ROW.id != location.id,
             _ROW.status == "active",
             alive(image_locations),
         )
-
-        def work(connection: Connection) -> None:
-            # Locks the image's row: of two who remove the last two copies one has to see this.
-            compare_and_set(connection, image, updated_at=max(now(), image.updated_at))
-            if connection.execute(others).scalar_one() == 0:
-                raise errors.Denied(
-                    f"This is the only copy of image {image.id}: delete the image instead"
-                )
-            self._move(connection, location, "active", status=Status.PENDING_DELETE)
-
-        self._db.transaction(work)
+        if connection.execute(others).scalar_one() == 0:
+            raise errors.Denied(
+                f"This is the only copy of image {image.id}: delete the image instead"
+            )
+        self._move(connection, location, "active", status=Status.PENDING_DELETE)
 
     def cancel(self, location: Location) -> None:
         """Take `begin` back: the copy is as it was."""

@@ -5,6 +5,7 @@ files of this machine, or data by a name that only our configuration gives a mea
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from calotype import errors
 from calotype.model.location import NO_METADATA, Location
@@ -41,7 +42,7 @@ class Addresses:
             raise errors.Invalid(f"url: must begin with {usable}")
         if scheme in PORTS:
             self._check_host(url)
-        return self._labelled(Location(scheme + url[len(scheme) :], metadata), scheme)
+        return self.labelled(Location(scheme + url[len(scheme) :], metadata))
 
     def size(self, location: Location) -> int:
         """How long the data is, in bytes. Raises Invalid when there is none."""
@@ -53,6 +54,16 @@ class Addresses:
             raise errors.Invalid("url: the data at this address is empty")
         return size
 
+    def labelled(self, location: Location) -> Location:
+        """A location with the id of its store. Raises Invalid when another one is named."""
+        scheme = _scheme(location.url)
+        named = self._stores.id_of(location)
+        for entry in self._stores.entries():
+            if named in (None, entry.id) and scheme in entry.store.traits.schemes:
+                label = {"store": entry.id} if self._stores.multi else {}
+                return replace(location, metadata={**location.metadata, **label})
+        raise errors.Invalid(f"metadata.store: no store of that name takes {scheme}:// addresses")
+
     def _schemes(self) -> set[str]:
         return {it for entry in self._stores.entries() for it in entry.store.traits.schemes}
 
@@ -63,14 +74,6 @@ class Addresses:
             raise errors.Invalid(error.message) from error
         except errors.StoreUnavailable:
             return  # perhaps there is no name server just now; who reads the data asks again
-
-    def _labelled(self, location: Location, scheme: str) -> Location:
-        named = self._stores.id_of(location)
-        for entry in self._stores.entries():
-            if named in (None, entry.id) and scheme in entry.store.traits.schemes:
-                label = {"store": entry.id} if self._stores.multi else {}
-                return Location(location.url, {**location.metadata, **label})
-        raise errors.Invalid(f"metadata.store: no store of that name takes {scheme}:// addresses")
 
 
 def _scheme(url: str) -> str:

@@ -19,6 +19,7 @@ from calotype.model.properties import READ_ONLY, WRITABLE, refuse_reason
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.gate import Gate
+from calotype.services.relocation import Relocation
 from calotype.services.removal import Removal
 from calotype.services.staging import Staging
 from calotype.stores.catalog import Catalog
@@ -39,7 +40,9 @@ class Images:
         stores: Catalog,
         leases: Leases,
         staging: Staging,
+        relocation: Relocation | None = None,
     ) -> None:
+        """`relocation`: what changes locations; None where nobody may."""
         self._images = images
         self._deletes = deletes
         self._gate = gate
@@ -48,6 +51,7 @@ class Images:
         self._removal = Removal(deletes, stores)
         self._leases = leases
         self._staging = staging
+        self._relocation = relocation
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -78,14 +82,17 @@ class Images:
 
     def _change(self, caller: Caller, image: Image, changes: Sequence[Change]) -> Image:
         self._gate.allow(caller, "modify_image", image)
-        changed = patching.apply(image, changes)
+        moves = [it for it in changes if self._relocation and it.name == "locations"]
+        changed = patching.apply(image, [it for it in changes if it not in moves])
         if changed.owner != image.owner and not caller.is_admin:
             raise errors.Denied("owner: only an admin may give an image to another project")
         if changed.visibility != image.visibility:
             self._gate.allow_visibility(caller, changed)
+        self._quota.check_change(image, changed)
+        if self._relocation and moves:
+            return self._relocation.change(caller, image, changed, moves)
         if changed == image:
             return image
-        self._quota.check_change(image, changed)
         return self._images.swap(image, changed)
 
     def tag(self, caller: Caller, image_id: str, tag: str) -> None:

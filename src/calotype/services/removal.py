@@ -3,11 +3,26 @@
 import logging
 
 from calotype import errors
+from calotype.db.copies import Copies
 from calotype.db.deletes import Deletes
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
+
+
+def remove_copy(removal: "Removal", copies: Copies, image_id: str, location: Location) -> None:
+    """Delete the data of a copy that is hidden while its image stays; else show the copy again.
+
+    Raises InUse and what else a store may raise.
+    """
+    try:
+        removal.remove(image_id, location)
+    except errors.StoreError:
+        copies.cancel(location)
+        raise
+    copies.finish(location)
+    LOG.info("Image %s: its copy in store %s is removed", image_id, location.store)
 
 
 class Removal:

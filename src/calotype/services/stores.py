@@ -1,6 +1,5 @@
 """The copies of an image in the single stores: removing one."""
 
-import logging
 from collections.abc import Sequence
 
 from calotype import errors
@@ -9,10 +8,8 @@ from calotype.db.copies import Copies
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
 from calotype.services.gate import Gate
-from calotype.services.removal import Removal
+from calotype.services.removal import Removal, remove_copy
 from calotype.stores.catalog import Catalog
-
-LOG = logging.getLogger(__name__)
 
 
 class Stores:
@@ -47,7 +44,7 @@ class Stores:
     def _delete(self, image: Image, store_id: str) -> None:
         begun = self._in(store_id, self._copies.interrupted(image.id))
         for location in begun:
-            self._remove(image, location)
+            remove_copy(self._removal, self._copies, image.id, location)
         if begun:
             return
         here = self._in(store_id, image.locations)
@@ -59,16 +56,7 @@ class Stores:
             raise errors.NotFound(f"Store {store_id} has no copy of image {image.id}")
         for location in here:
             self._copies.begin(image, location)
-            self._remove(image, location)
+            remove_copy(self._removal, self._copies, image.id, location)
 
     def _in(self, store_id: str, locations: Sequence[Location]) -> list[Location]:
         return [it for it in locations if self._stores.id_of(it) == store_id]
-
-    def _remove(self, image: Image, location: Location) -> None:
-        try:
-            self._removal.remove(image.id, location)
-        except errors.StoreError:
-            self._copies.cancel(location)
-            raise
-        self._copies.finish(location)
-        LOG.info("Image %s: its copy in store %s is removed", image.id, location.store)

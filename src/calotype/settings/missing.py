@@ -26,9 +26,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arrives with property protections": {
             "DEFAULT": "property_protection_file property_protection_rule_format",
         },
-        "arrives with the locations API": {
-            "DEFAULT": "show_multiple_locations do_secure_hash image_location_quota",
-        },
         "arrives with the tasks API": {
             "task": "work_dir",
             "taskflow_executor": "max_workers conversion_format",
