@@ -73,6 +73,8 @@ def test_who_may_add_a_location_on_the_web(site: Site, caller: Any) -> None:
     image_id = site.of(MEMBER).create(**FORMATS)
     answer = add(site.of(caller), image_id).gave(202)
     assert answer.body == b""
+    # The released clients read what says that it is JSON.
+    assert not answer.headers["content-type"].startswith("application/json")
     assert site.of(MEMBER).image(image_id)["status"] == "importing"
 
 
@@ -124,7 +126,7 @@ def test_without_a_store_for_it_the_web_is_for_services_too(make_site: MakeSite)
         ({"url": 5}, "url"),
         ({"url": ""}, "url"),
         ({"url": None}, "url"),
-        ({"url": WEB, "validation_data": {}}, "validation_data.os_hash_"),
+        ({"url": WEB, "validation_data": None}, "validation_data"),
         ({"url": WEB, "validation_data": {"os_hash_algo": "md5"}}, "os_hash_value"),
         ({"url": WEB, "validation_data": {"os_hash_value": SHA256}}, "os_hash_algo"),
         (
@@ -150,6 +152,11 @@ def test_a_body_of_another_form(site: Site, body: Any, says: str) -> None:
 def test_keys_that_are_not_known_do_not_matter(site: Site) -> None:
     image_id = site.of(MEMBER).create(**FORMATS)
     add(site.of(MEMBER), image_id, metadata={"x": "y"}, other=5).gave(202)
+
+
+def test_no_digest_may_be_said_as_released_clients_do(site: Site) -> None:
+    image_id = site.of(MEMBER).create(**FORMATS)
+    add(site.of(MEMBER), image_id, validation_data={}).gave(202)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,14 @@ class Site(TaskSite):
 
     def added(self, image_id: str, url: str, digest: Mapping[str, str] | None = None) -> Any:
         """The task that adds a location, once it has ended."""
+        before = {task["id"] for task in self.tasks(image_id)}
         self.add(image_id, url, digest).gave_nothing(202)
-        return self.ended(image_id, self.tasks(image_id)[0]["id"])
+        return self.ended(image_id, self.task_besides(image_id, before))
+
+    def task_besides(self, image_id: str, before: set[str]) -> str:
+        """The id of the only task of an image that was not there before."""
+        [task_id] = {task["id"] for task in self.tasks(image_id)} - before
+        return str(task_id)
 
     def locations(self, image_id: str) -> list[dict[str, Any]]:
         """GET …/locations, as another service sees them."""

@@ -8,7 +8,7 @@ import pytest
 from tests.locations.site import Site
 from tests.tasks.site import MIB, digest, until
 
-DEFAULT = "http_retries = 1\ncalotype_task_lease = 2"
+DEFAULT = "http_retries = 1\nenabled_import_methods = [copy-image]"
 DATA = b"positive" * (MIB // 8) + b"."
 
 
@@ -193,35 +193,23 @@ def test_a_redirect_passes_the_filter(site: Site, where: str) -> None:
     assert_as_before(site, image_id)
 
 
-# -- workers that die ------------------------------------------------------------------------------
+def test_a_server_that_is_away_when_the_data_is_wanted(site: Site) -> None:
+    image_id = site.new()
+    site.added(image_id, site.at(DATA))
+    site.behaves(fail=[500])
+    site.ask("GET", f"/v2/images/{image_id}/file").gave(503, "cannot be reached")
+    site.ask("GET", f"/v2/images/{image_id}/file").gave_data(DATA)
 
 
-@pytest.mark.parametrize("compared", [True, False], ids=["compared", "hashed"])
-def test_another_worker_goes_on_when_one_is_killed(idle: Site, compared: bool) -> None:
-    image_id, url, go_on = idle.new(), idle.at(DATA), threading.Event()
-    idle.behaves(each=go_on.wait)
-    expected = {"sha512": digest("sha512", DATA)} if compared else None
-    first = idle.worker("first").start()
-    idle.add(image_id, url, expected).gave_nothing(202)
-    task_id = idle.tasks(image_id)[0]["id"]
-    until(lambda: idle.web and ("GET" in {it[0] for it in idle.web.asked}), "the reading")
-    first.kill()
-    go_on.set()
-    with idle.worker("second"):
-        assert idle.ended(image_id, task_id)["status"] == "success"
-    assert idle.show(image_id)["status"] == "active"
-    assert idle.digests(image_id) == (digest("md5", DATA), "sha512", digest("sha512", DATA))
-    assert len(idle.locations(image_id)) == 1
-
-
-def test_a_worker_that_stops_hands_over(idle: Site) -> None:
-    image_id, url, go_on = idle.new(), idle.at(DATA * 8), threading.Event()
-    idle.behaves(each=go_on.wait)
-    with idle.worker("first"):
-        idle.add(image_id, url).gave_nothing(202)
-        task_id = idle.tasks(image_id)[0]["id"]
-        until(lambda: idle.show(image_id)["status"] == "active", "the image")
-        go_on.set()
-    with idle.worker("second"):
-        assert idle.ended(image_id, task_id)["status"] == "success"
-    assert idle.digests(image_id)[2] == digest("sha512", DATA * 8)
+def test_data_on_the_web_can_be_copied_to_a_store(site: Site) -> None:
+    image_id, admin = site.new(), site.as_("admin")
+    site.added(image_id, site.at(DATA))
+    before = {task["id"] for task in site.tasks(image_id)}
+    order = {"method": {"name": "copy-image"}, "stores": ["fast"]}
+    admin.ask("POST", f"/v2/images/{image_id}/import", json=order).gave_nothing(202)
+    task = site.ended(image_id, site.task_besides(image_id, before))
+    assert task["status"] == "success", task
+    assert site.show(image_id)["stores"] == "web,fast"
+    admin.ask("DELETE", f"/v2/stores/web/{image_id}").gave_nothing(204)
+    assert site.show(image_id)["stores"] == "fast"
+    assert site.file(image_id, "fast").read_bytes() == DATA

@@ -93,7 +93,11 @@ NEW_LOCATION: Document = {
         "validation_data": {
             "type": "object",
             "additionalProperties": False,
-            "required": ["os_hash_algo", "os_hash_value"],
+            # Both or none: an empty object is what released clients send for none.
+            "dependentRequired": {
+                "os_hash_algo": ["os_hash_value"],
+                "os_hash_value": ["os_hash_algo"],
+            },
             "properties": {
                 "os_hash_algo": {"type": "string", "enum": ["sha1", "sha256", "sha512", "md5"]},
                 "os_hash_value": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -239,7 +243,12 @@ class Bodies:
 
     def check_location(self, body: object) -> dict[str, Any]:
         """A new location of an image's data."""
-        return self._location.check(body)
+        location = self._location.check(body)
+        given = location.get("validation_data") or {}
+        for need in ("os_hash_algo", "os_hash_value"):
+            if given and need not in given:
+                raise errors.Invalid(f"validation_data.{need}: is required")
+        return location
 
 
 def _whole(value: Any) -> Any:

@@ -30,4 +30,4 @@ class ImportsApi:
             request=body,
         )
         self.imports.start(web.caller(req), image_id, wanted)
-        resp.status = 202
+        web.accepted(resp)

@@ -70,6 +70,12 @@ def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
     resp.data = orjson.dumps(value)
 
 
+def accepted(resp: falcon.Response) -> None:
+    """Answer 202 without a body, and not as JSON: the released clients would try to read that."""
+    resp.status = 202
+    resp.content_type = falcon.MEDIA_HTML
+
+
 def _chunked(req: falcon.Request) -> bool:
     return "chunked" in (req.get_header("Transfer-Encoding") or "").lower()
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from orjson import loads
 from sqlalchemy import Connection, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
 from calotype.db.aggregates import alive
 from calotype.db.engine import Database
-from calotype.db.images import compare_and_set, now, write
+from calotype.db.images import ALIKE, compare_and_set, now, write
 from calotype.db.tables import image_locations
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
@@ -52,7 +53,10 @@ class Copies:
             gone = {location.id for location in removed}
             return saved.with_(locations=tuple(it for it in saved.locations if it.id not in gone))
 
-        return self._db.transaction(work)
+        try:
+            return self._db.transaction(work)
+        except IntegrityError as error:
+            raise errors.Conflict(ALIKE) from error
 
     def _hide(self, connection: Connection, image: Image, location: Location) -> None:
         others = select(func.count()).where(

@@ -27,7 +27,8 @@ _IS_MEMBER = select(image_members.c.id).where(
     alive(image_members),
 )
 
-_ALIKE = "A property of that name exists already (some databases ignore case in names)"
+#: What it means when the database finds two properties where we see different names.
+ALIKE = "A property of that name exists already (some databases ignore case in names)"
 
 #: Something that must hold for a change to happen, e.g. `Lease.confirm`.
 Guard = Callable[[Connection], None]
@@ -71,7 +72,7 @@ class Images:
         try:
             self._db.transaction(lambda connection: _insert(connection, image))
         except IntegrityError as error:
-            raise errors.Conflict(_ALIKE) from error
+            raise errors.Conflict(ALIKE) from error
 
     def swap(self, old: Image, new: Image, guard: Guard | None = None) -> Image:
         """Replace `old` by `new` if its status is still the same; return what is saved.
@@ -89,7 +90,7 @@ class Images:
         try:
             return self._db.transaction(work)
         except IntegrityError as error:
-            raise errors.Conflict(_ALIKE) from error
+            raise errors.Conflict(ALIKE) from error
 
     def usage(self, project_id: str) -> int:
         """How many bytes a project stores: the size of each image times its copies."""
