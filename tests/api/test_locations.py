@@ -1,6 +1,7 @@
 """Where data lies, as HTTP: who may say it, who may ask, and what is refused at once."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,6 +303,18 @@ def test_a_service_sees_no_more_than_the_rule_lets_it(make_site: MakeSite) -> No
     site.of(SERVICE).get(f"/v2/images/{image_id}/locations").gave(200)
     site.of(SERVICE).get(f"/v2/images/{image_id}").gave(404)
     site.of(who("service", "member", "reader")).get(f"/v2/images/{image_id}/locations").gave(404)
+
+
+def test_a_rule_that_is_open_to_all_shows_no_image_that_is_out_of_sight(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("fetch_image_location: ''\nadd_image_location: ''\n")
+    site = make_site(text=f"[oslo_policy]\npolicy_file = {policy}\n", stores=catalog())
+    image_id = site.of(MEMBER).create(**FORMATS, visibility="private")
+    site.of(READER).get(f"/v2/images/{image_id}/locations").gave(200)
+    site.of(OTHER).get(f"/v2/images/{image_id}/locations").gave(404)
+    add(site.of(OTHER), image_id).gave(404)
 
 
 # -- what becomes of it ----------------------------------------------------------------------------
