@@ -12,13 +12,22 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.imports import ImportsApi
+from calotype.api.locations import LocationsApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
 from calotype.db.copies import Copies
-from calotype.parts import Parts, make_quota, make_rules, make_staging, make_uri_filter
+from calotype.parts import (
+    Parts,
+    make_addresses,
+    make_quota,
+    make_removal,
+    make_rules,
+    make_staging,
+    make_uri_filter,
+)
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.gate import Gate
@@ -27,7 +36,9 @@ from calotype.services.image_data import ImageData
 from calotype.services.images import Images
 from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
+from calotype.services.locations import Locations
 from calotype.services.members import Members
+from calotype.services.relocation import Relocation
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
@@ -50,7 +61,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         direct_url=service.show_image_direct_url,
         locations=service.show_multiple_locations,
     )
-    bodies = Bodies(documents["image"])
+    bodies = Bodies(documents["image"], locations=service.show_multiple_locations)
     paging = filters.Paging(service.limit_param_default, service.api_limit_max)
     images = Images(
         parts.images,
@@ -61,6 +72,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         parts.stores,
         parts.leases,
         make_staging(settings),
+        _relocation(parts, gate, quota) if service.show_multiple_locations else None,
     )
     imports = _imports(parts, gate, quota)
     handlers = routes.Handlers(
@@ -82,8 +94,9 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             bodies,
             paging,
         ),
-        stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
+        stores=StoresApi(Stores(Copies(parts.database), make_removal(parts), gate, parts.stores)),
         imports=ImportsApi(imports, bodies),
+        locations=LocationsApi(_locations(parts, gate, quota), bodies, shown),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
         discovery=_discovery(parts, policy, documents),
     )
@@ -147,6 +160,18 @@ def _imports(parts: Parts, gate: Gate, quota: Quota) -> Imports:
         exempt_roles=wanted.ignore_user_roles,
     )
     return Imports(parts.database, gate, quota, parts.stores, offer)
+
+
+def _locations(parts: Parts, gate: Gate, quota: Quota) -> Locations:
+    service = parts.settings.service
+    secure, default = service.do_secure_hash, service.hashing_algorithm
+    addresses = make_addresses(parts)
+    return Locations(parts.database, gate, quota, addresses, secure=secure, default=default)
+
+
+def _relocation(parts: Parts, gate: Gate, quota: Quota) -> Relocation:
+    copies, algorithm = Copies(parts.database), parts.settings.service.hashing_algorithm
+    return Relocation(gate, quota, make_addresses(parts), copies, make_removal(parts), algorithm)
 
 
 def _create_headers(parts: Parts) -> dict[str, str]:

@@ -11,10 +11,11 @@ from calotype.imports.run import ImportJob
 from calotype.imports.transform import LimitOf, decompressed, injected
 from calotype.model.importing import GLANCE_DOWNLOAD, WEB_DOWNLOAD
 from calotype.parts import Parts, make_quota, make_staging, make_uri_filter
-from calotype.services import hashes, imports
+from calotype.services import hashes, imports, locations
 from calotype.services.staging import Staging
 from calotype.settings.tree import Settings
 from calotype.worker.hashing import HashJob
+from calotype.worker.locating import LocationJob
 from calotype.worker.runner import Runner
 
 
@@ -32,7 +33,17 @@ def make_runner(parts: Parts) -> Runner:
     return Runner(
         parts.tasks,
         parts.leases,
-        {hashes.TYPE: hashing, imports.TYPE: _import_job(parts)},
+        {
+            hashes.TYPE: hashing,
+            imports.TYPE: _import_job(parts),
+            locations.TYPE: LocationJob(
+                parts.tasks,
+                parts.stores,
+                make_quota(parts),
+                hashing,
+                settings.service.http_retries,
+            ),
+        },
         attempts=settings.service.calotype_task_attempts,
         threads=settings.task.task_pool_threads,
     )

@@ -14,19 +14,26 @@ from calotype.db.members import Members as MemberRows
 from calotype.db.tasks import Tasks as TaskRows
 from calotype.imports import plan
 from calotype.quota import Quota
+from calotype.remote.uri_filter import UriFilter
+from calotype.services.addresses import Addresses
 from calotype.services.image_data import IntakeRules
+from calotype.services.removal import Removal
 from calotype.services.staging import Staging
-from calotype.services.uri_filter import UriFilter
 from calotype.settings.tree import Backend, Settings
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
 from calotype.stores.filesystem_settings import FilesystemSettings
+from calotype.stores.http import HttpStore
+from calotype.stores.http_settings import HttpSettings
 from calotype.stores.store import Store
 
 LOG = logging.getLogger(__name__)
 
-#: How a store of each type is made from its options.
-STORES: Mapping[str, Callable[[Mapping[str, object]], Store]] = {
+#: How a store is made from its options.
+Maker = Callable[[Mapping[str, object]], Store]
+
+#: The one of each type; an http store gets the filter of addresses too, see `makers`.
+STORES: Mapping[str, Maker] = {
     "file": lambda options: FilesystemStore(FilesystemSettings.from_options(options)),
 }
 
@@ -107,23 +114,36 @@ def open_database(settings: Settings) -> Database:
 
 def make_stores(settings: Settings) -> Catalog:
     """All configured stores. Raises BadSettings for a type that has no driver."""
-    wanted = settings.stores
-    entries = {backend.id: _entry(backend) for backend in wanted.backends if _usable(backend)}
+    wanted, known = settings.stores, makers(settings)
+    entries = {
+        backend.id: _entry(backend, known[backend.type])
+        for backend in wanted.backends
+        if _usable(backend, known)
+    }
     if wanted.default not in entries:
         raise errors.BadSettings(f"The default store {wanted.default!r} has no driver yet")
     return Catalog(entries, wanted.default, multi=wanted.multi)
 
 
-def _usable(backend: Backend) -> bool:
-    if backend.type not in STORES:
+def makers(settings: Settings) -> Mapping[str, Maker]:
+    """How a store of each type is made."""
+    uri_filter = make_uri_filter(settings, "url")
+    return {
+        **STORES,
+        "http": lambda options: HttpStore(HttpSettings.from_options(options), uri_filter),
+    }
+
+
+def _usable(backend: Backend, known: Mapping[str, Maker]) -> bool:
+    if backend.type not in known:
         LOG.debug("Store %s: the type %s has no driver yet", backend.id, backend.type)
-    return backend.type in STORES
+    return backend.type in known
 
 
-def _entry(backend: Backend) -> Entry:
+def _entry(backend: Backend, make: Maker) -> Entry:
     return Entry(
         id=backend.id,
-        store=STORES[backend.type](backend.options),
+        store=make(backend.options),
         description=backend.description,
         weight=backend.weight,
     )
@@ -134,8 +154,8 @@ def make_staging(settings: Settings) -> Staging:
     return Staging(settings.stores.staging_dir, make_rules(settings))
 
 
-def make_uri_filter(settings: Settings) -> UriFilter:
-    """What judges the addresses that users give."""
+def make_uri_filter(settings: Settings, name: str = "uri") -> UriFilter:
+    """What judges the addresses that users give; `name`: what the API calls them."""
     wanted = settings.imports
     return UriFilter(
         allowed_schemes=wanted.allowed_schemes,
@@ -144,7 +164,18 @@ def make_uri_filter(settings: Settings) -> UriFilter:
         disallowed_hosts=wanted.disallowed_hosts,
         allowed_ports=wanted.allowed_ports,
         disallowed_ports=wanted.disallowed_ports,
+        name=name,
     )
+
+
+def make_addresses(parts: Parts) -> Addresses:
+    """What judges the addresses of locations."""
+    return Addresses(parts.stores, make_uri_filter(parts.settings, "url"))
+
+
+def make_removal(parts: Parts) -> Removal:
+    """What removes data from the stores."""
+    return Removal(parts.deletes, parts.stores)
 
 
 def make_quota(parts: Parts) -> Quota:
@@ -155,6 +186,7 @@ def make_quota(parts: Parts) -> Quota:
         image_property_quota=service.image_property_quota,
         image_tag_quota=service.image_tag_quota,
         image_member_quota=service.image_member_quota,
+        image_location_quota=service.image_location_quota,
         image_size_cap=service.image_size_cap,
         user_storage_quota=service.user_storage_quota,
     )

@@ -17,6 +17,7 @@ class Quota:
     image_property_quota: int = 128
     image_tag_quota: int = 128
     image_member_quota: int = 128
+    image_location_quota: int = 10
     image_size_cap: int = 1 << 40
     user_storage_quota: int = 0
 
@@ -38,6 +39,20 @@ class Quota:
     def check_members(self, count: int) -> None:
         """Raise OverLimit when an image may not have `count` members."""
         self._check("members", range(count), self.image_member_quota)
+
+    def check_locations(self, count: int) -> None:
+        """Raise OverLimit when an image may not have `count` locations."""
+        self._check("locations", range(count), self.image_location_quota)
+
+    def check_stored(self, project_id: str | None, size: int) -> None:
+        """Raise OverLimit when a project may not have `size` bytes more in the stores."""
+        if not self.user_storage_quota or project_id is None:
+            return
+        free = max(0, self.user_storage_quota - self.usage(project_id))
+        if size > free:
+            raise errors.OverLimit(
+                f"{size} bytes are more than user_storage_quota leaves to this project, {free}"
+            )
 
     def room(self, caller: Caller) -> tuple[int, str]:
         """How many bytes one upload may bring, and the name of the limit that says so."""

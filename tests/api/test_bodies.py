@@ -379,6 +379,7 @@ def test_any_other_task_is_refused(bodies: Bodies, body: object, message: str) -
     "body",
     [
         {"url": "http://h/x", "anything": 1},
+        {"url": "u", "validation_data": {}},
         {"url": "x" * 5000, "validation_data": {"os_hash_algo": "md5", "os_hash_value": "00"}},
     ],
 )
@@ -391,7 +392,14 @@ def test_a_location_is_taken(bodies: Bodies, body: dict[str, Any]) -> None:
     [
         ({}, "url: is required"),
         ({"url": 5}, "url: must be a string that is not empty, got a number"),
-        ({"url": "u", "validation_data": {}}, "validation_data.os_hash_algo: is required"),
+        (
+            {"url": "u", "validation_data": {"os_hash_value": "00"}},
+            "validation_data.os_hash_algo: is required",
+        ),
+        (
+            {"url": "u", "validation_data": {"os_hash_algo": "md5"}},
+            "validation_data.os_hash_value: is required",
+        ),
         ({"url": "u", "validation_data": None}, "validation_data: must be an object, got null"),
         (
             {"url": "u", "validation_data": {"os_hash_algo": "crc", "os_hash_value": "0"}},

@@ -172,6 +172,7 @@ def test_bodies_are_said_for_calls_that_take_one(description: dict[str, Any]) ->
     assert takers == {
         ("post", "/v2/images"): {"application/json"},
         ("post", "/v2/images/{image_id}/hash"): {"application/json"},
+        ("post", "/v2/images/{image_id}/locations"): {"application/json"},
         ("patch", "/v2/images/{image_id}"): {
             "application/openstack-images-v2.1-json-patch",
             "application/openstack-images-v2.0-json-patch",

@@ -37,6 +37,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
             ("database", "connection"): f"sqlite:///{folder}/calotype.db",
             ("glance_store", "filesystem_store_datadir"): str(folder / "images"),
             ("DEFAULT", "calotype_drain_seconds"): 0,
+            ("DEFAULT", "show_multiple_locations"): True,
             ("DEFAULT", "node_staging_uri"): f"file://{folder}/staging",
         },
         use_defaults_only=True,

@@ -11,8 +11,8 @@ import pytest
 from calotype import errors
 from calotype.db.engine import Database
 from calotype.imports.fetch import opened
-from calotype.services import uri_filter
-from calotype.services.uri_filter import UriFilter
+from calotype.remote import uri_filter
+from calotype.remote.uri_filter import UriFilter
 from tests.api.many_stores import WEIGHTS, many_stores
 from tests.imports.conftest import FORMATS, Importing
 from tests.imports.web import Web, chunked, elsewhere, page, serving

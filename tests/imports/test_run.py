@@ -463,3 +463,9 @@ def test_copies_and_names_need_named_stores(database: Database, tmp_path: Path) 
     assert not {"stores", TO, FAILED, LOCK} & set(image)
     assert client.get(f"/v2/images/{image_id}/file").gave(200).body == DATA
     parts.database.close()
+
+
+def test_the_answer_does_not_say_that_nothing_is_json(importing: Importing) -> None:
+    """The released clients would try to read it."""
+    answer = importing.ask(importing.staged()).gave(202)
+    assert answer.body == b"" and "json" not in answer.headers["content-type"]

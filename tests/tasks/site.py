@@ -105,6 +105,16 @@ class Answer:
             assert words in self.message, self.message
         return self
 
+    def gave_data(self, data: bytes) -> Self:
+        """This answer, if it has just this data."""
+        assert self.status == 200 and self.text.encode() == data
+        return self
+
+    def gave_nothing(self, status: int) -> Self:
+        """This answer, if it has that status and no body."""
+        assert (self.status, self.text) == (status, "")
+        return self
+
 
 @dataclass(frozen=True)
 class Site:

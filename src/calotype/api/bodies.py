@@ -96,7 +96,11 @@ NEW_LOCATION: Document = {
         "validation_data": {
             "type": "object",
             "additionalProperties": False,
-            "required": ["os_hash_algo", "os_hash_value"],
+            # Both or none: an empty object is what released clients send for none.
+            "dependentRequired": {
+                "os_hash_algo": ["os_hash_value"],
+                "os_hash_value": ["os_hash_algo"],
+            },
             "properties": {
                 "os_hash_algo": {"type": "string", "enum": ["sha1", "sha256", "sha512", "md5"]},
                 "os_hash_value": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -122,10 +126,20 @@ def new_image(image: Document) -> Document:
     }
 
 
-class Bodies:
-    """The checks of request bodies; `image` is the document that describes an image here."""
+def _stored_location(image: Document) -> Document:
+    """A location in a patch of an image; its metadata holds texts."""
+    item = image["properties"]["locations"]["items"]
+    metadata = {**item["properties"]["metadata"], "additionalProperties": {"type": "string"}}
+    return {**item, "properties": {**item["properties"], "metadata": metadata}}
 
-    def __init__(self, image: Document) -> None:
+
+class Bodies:
+    """The checks of request bodies; `image` is the document that describes an image here.
+
+    `locations`: whether a patch may change them.
+    """
+
+    def __init__(self, image: Document, *, locations: bool = False) -> None:
         schema = new_image(image)
         self._required: list[str] = schema["required"]
         self._fields = {name: Validator(field) for name, field in schema["properties"].items()}
@@ -142,6 +156,9 @@ class Bodies:
         self._import = _Form(NEW_IMPORT)
         self._task = _Form(NEW_TASK)
         self._location = _Form(NEW_LOCATION)
+        stored = _stored_location(image)
+        self._stored_location = Validator(stored) if locations else None
+        self._stored_locations = Validator({"type": "array", "items": stored})
 
     # -- images -----------------------------------------------------------------------------------
 
@@ -156,11 +173,20 @@ class Bodies:
     def check_changes(self, changes: Sequence[Change]) -> list[Change]:
         """The changes of a patch with their values as they are to be stored."""
         return [
-            change
-            if change.op is Op.REMOVE or refuse_reason(change.name)
-            else replace(change, value=self._checked(change.name, change.value))
+            change if change.op is Op.REMOVE else replace(change, value=self._changed(change))
             for change in changes
         ]
+
+    def _changed(self, change: Change) -> Any:
+        if change.name == "locations" and self._stored_location is not None:
+            check_text(change.value, "locations")
+            one = change.place is not None
+            form = self._stored_location if one else self._stored_locations
+            form.check(change.value, "locations")
+            return change.value
+        if refuse_reason(change.name):
+            return change.value  # refused later, and by its name
+        return self._checked(change.name, change.value)
 
     def check_tag(self, tag: str) -> None:
         """Return if the text may be a tag of an image."""
@@ -220,7 +246,12 @@ class Bodies:
 
     def check_location(self, body: object) -> dict[str, Any]:
         """A new location of an image's data."""
-        return self._location.check(body)
+        location = self._location.check(body)
+        given = location.get("validation_data") or {}
+        for need in ("os_hash_algo", "os_hash_value"):
+            if given and need not in given:
+                raise errors.Invalid(f"validation_data.{need}: is required")
+        return location
 
 
 def _whole(value: Any) -> Any:

@@ -9,8 +9,8 @@ from calotype.api.schemas import LONG, Document
 #: The texts that can be stored; see `validator.check_text`.
 _TEXT = r"^[\u0001-\ud7ff\ue000-\uffff]*$"
 
-#: A pointer (RFC 6901) to one field of an image.
-_POINTER = {"type": "string", "pattern": "^/([^/~]|~[01])*$"}
+#: A pointer (RFC 6901) to one field of an image, or to one of its locations.
+_POINTER = {"type": "string", "pattern": "^/(([^/~]|~[01])*|locations/([0-9]+|-))$"}
 
 #: The fields of an image that not every site shows.
 _SOMETIMES = frozenset({"direct_url", "locations", "stores"})
@@ -57,6 +57,8 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
             "additionalProperties": False,
         },
         "NewImport": storable(bodies.NEW_IMPORT),
+        "NewLocation": storable(bodies.NEW_LOCATION),
+        "Locations": {"type": "array", "items": _record(url="string", metadata="object")},
         "ImportMethods": _import_methods(),
         "Stores": _list_of("stores", _store()),
         "Usage": _usage(),

@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from calotype.api.operation import DONE, JSON, OCTETS, SIZE, Answer, Operation, header, query
+from calotype.api.operation import (
+    DONE,
+    JSON,
+    OCTETS,
+    SIZE,
+    Answer,
+    Operation,
+    header,
+    json,
+    query,
+)
 
 _RANGES = (
     header(
@@ -86,6 +96,24 @@ IMPORTS: Mapping[tuple[str, str], Operation] = {
         parameters=(header("x-image-meta-store", "The store that is to keep the data"),),
         bodies={JSON: "NewImport"},
         answers={202: Answer("The import has begun; the tasks of the image say how far it is")},
+        refusals=(404, 409, 413),
+    ),
+}
+
+LOCATIONS: Mapping[tuple[str, str], Operation] = {
+    ("GET", "/v2/images/{image_id}/locations"): Operation(
+        id="list_locations",
+        summary="Where the data of an image lies, for other services",
+        tag="locations",
+        answers={200: json("All locations", "Locations")},
+        refusals=(404,),
+    ),
+    ("POST", "/v2/images/{image_id}/locations"): Operation(
+        id="add_location",
+        summary="Make a queued image active with data that lies somewhere already, as a task",
+        tag="locations",
+        bodies={JSON: "NewLocation"},
+        answers={202: Answer("The task is written; the tasks of the image say how far it is")},
         refusals=(404, 409, 413),
     ),
 }

@@ -34,15 +34,17 @@ class ImagesApi:
         """GET /v2/images: one page. 200."""
         query = web.query(req)
         wanted = filters.parse(query, self.paging)
-        page, after = self.images.list(web.caller(req), wanted)
+        caller = web.caller(req)
+        page, after = self.images.list(caller, wanted)
         links = web.links("/v2/images", query, after)
-        web.put_json(resp, render.images(page, self.shown, links))
+        web.put_json(resp, render.images(page, self.shown, links, admin=caller.is_admin))
 
     def show(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """GET /v2/images/{id}. 200."""
         web.no_body(req)
-        image = self.images.show(web.caller(req), image_id)
-        web.put_json(resp, render.image(image, self.shown))
+        caller = web.caller(req)
+        image = self.images.show(caller, image_id)
+        web.put_json(resp, render.image(image, self.shown, admin=caller.is_admin))
 
     def update(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """PATCH /v2/images/{id}: all changes or none. 200."""
@@ -52,8 +54,9 @@ class ImagesApi:
             resp.set_header("Accept-Patch", patch.ACCEPTED)
             raise
         changes = self.bodies.check_changes(patch.parse(web.json_body(req), media))
-        image = self.images.update(web.caller(req), image_id, changes)
-        web.put_json(resp, render.image(image, self.shown))
+        caller = web.caller(req)
+        image = self.images.update(caller, image_id, changes)
+        web.put_json(resp, render.image(image, self.shown, admin=caller.is_admin))
 
     def delete(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """DELETE /v2/images/{id}. 204."""

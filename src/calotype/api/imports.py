@@ -33,4 +33,4 @@ class ImportsApi:
             request=body,
         )
         self.imports.start(web.caller(req), image_id, wanted)
-        web.put_accepted(resp)
+        web.accepted(resp)

@@ -6,7 +6,7 @@ against the route table. Names of bodies are those in `components.py`.
 
 from collections.abc import Mapping
 
-from calotype.api.data_operations import DATA, IMPORTS, STORES
+from calotype.api.data_operations import DATA, IMPORTS, LOCATIONS, STORES
 from calotype.api.image_operations import IMAGES, MEMBERS
 from calotype.api.operation import Operation, Parameter
 from calotype.api.service_operations import SERVICE, TASKS
@@ -30,6 +30,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **IMAGES,
     **DATA,
     **IMPORTS,
+    **LOCATIONS,
     **STORES,
     **MEMBERS,
     **TASKS,

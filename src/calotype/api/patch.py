@@ -14,6 +14,9 @@ V20 = "application/openstack-images-v2.0-json-patch"
 ACCEPTED = f"{V21}, {V20}"
 
 
+_LOCATIONS = "/locations/"
+
+
 def media_type(req: falcon.Request) -> str:
     """The patch media type of a request. Raises UnsupportedMedia for any other."""
     given = (req.content_type or "").partition(";")[0].strip().lower()
@@ -36,7 +39,8 @@ def _change(number: int, entry: Any, *, strict: bool) -> Change:
     op, path = _op_and_path_v20(where, entry) if strict else _op_and_path(where, entry)
     if op is not Op.REMOVE and "value" not in entry:
         raise errors.Invalid(f"{where}: {op.value} needs a value")
-    return Change(op, _name(where, path), entry.get("value"), strict)
+    path, place = _place(path)
+    return Change(op, _name(where, path), entry.get("value"), strict, place)
 
 
 def _op_and_path(where: str, entry: dict[str, Any]) -> tuple[Op, Any]:
@@ -53,6 +57,13 @@ def _op_and_path_v20(where: str, entry: dict[str, Any]) -> tuple[Op, Any]:
     if len(given) != 1:
         raise errors.Invalid(f"{where}: needs exactly one of {', '.join(Op)}")
     return given[0], entry[given[0].value]
+
+
+def _place(path: Any) -> tuple[Any, str | None]:
+    """A path without the place in the list of locations, the one field that has some."""
+    if isinstance(path, str) and path.startswith(_LOCATIONS) and "/" not in path[len(_LOCATIONS) :]:
+        return _LOCATIONS[:-1], path[len(_LOCATIONS) :]
+    return path, None
 
 
 def _name(where: str, path: Any) -> str:

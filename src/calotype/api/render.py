@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from calotype.model.image import Image
+from calotype.model.image import Image, Status
 from calotype.model.location import Location
 from calotype.model.member import Member
 from calotype.model.properties import HIDDEN
@@ -30,8 +30,12 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds") + "Z"
 
 
-def image(it: Image, shown: Shown) -> dict[str, Any]:
-    """An image as the API shows it: its own properties first, then the fields."""
+def image(it: Image, shown: Shown, *, admin: bool = False) -> dict[str, Any]:
+    """An image as the API shows it: its own properties first, then the fields.
+
+    `admin`: for one, who also sees where the data of an image lies that is deactivated.
+    """
+    locations = it.locations if admin or it.status is not Status.DEACTIVATED else ()
     answer: dict[str, Any] = {
         name: value or "" for name, value in it.properties.items() if name not in HIDDEN
     }
@@ -56,16 +60,16 @@ def image(it: Image, shown: Shown) -> dict[str, Any]:
         "updated_at": timestamp(it.updated_at),
     }
     if shown.locations:
-        answer["locations"] = [location(place, shown) for place in it.locations]
-    if shown.direct_url and it.locations:
-        best = shown.stores.ordered(it.locations) if shown.stores else it.locations
+        answer["locations"] = [location(place, shown) for place in locations]
+    if shown.direct_url and locations:
+        best = shown.stores.ordered(locations) if shown.stores else locations
         answer["direct_url"] = best[0].url
     answer["tags"] = sorted(it.tags)  # a set: in one order always, whatever the database does
     answer["self"] = f"/v2/images/{it.id}"
     answer["file"] = f"/v2/images/{it.id}/file"
     answer["schema"] = "/v2/schemas/image"
-    if shown.stores and it.locations:
-        named = map(shown.stores.id_of, it.locations)
+    if shown.stores and locations:
+        named = map(shown.stores.id_of, locations)
         answer["stores"] = ",".join(store_id for store_id in named if store_id)
     return answer
 
@@ -79,9 +83,11 @@ def location(place: Location, shown: Shown) -> dict[str, Any]:
     return {"url": place.url, "metadata": metadata}
 
 
-def images(page: list[Image], shown: Shown, links: Mapping[str, str]) -> dict[str, Any]:
+def images(
+    page: list[Image], shown: Shown, links: Mapping[str, str], *, admin: bool = False
+) -> dict[str, Any]:
     """A page of the list, with the links to the first and the next page."""
-    listed = [image(it, shown) for it in page]
+    listed = [image(it, shown, admin=admin) for it in page]
     return {"images": listed, **links, "schema": "/v2/schemas/images"}
 
 

@@ -11,6 +11,7 @@ from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.imports import ImportsApi
+from calotype.api.locations import LocationsApi
 from calotype.api.members import MembersApi
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
@@ -30,6 +31,7 @@ class Handlers:
     stores: StoresApi
     stage: StageApi
     imports: ImportsApi
+    locations: LocationsApi
     discovery: DiscoveryApi
 
 
@@ -64,6 +66,7 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
         },
         "/v2/images/{image_id}/hash": {"POST": on.tasks.calculate_hash},
         "/v2/images/{image_id}/import": {"POST": on.imports.start},
+        "/v2/images/{image_id}/locations": {"GET": on.locations.list, "POST": on.locations.add},
         "/v2/images/{image_id}/members": {"GET": on.members.list, "POST": on.members.add},
         "/v2/images/{image_id}/members/{member_id}": {
             "GET": on.members.show,

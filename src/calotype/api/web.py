@@ -94,10 +94,10 @@ def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
     resp.data = orjson.dumps(value)
 
 
-def put_accepted(resp: falcon.Response) -> None:
-    """Answer 202 without a body."""
+def accepted(resp: falcon.Response) -> None:
+    """Answer 202 without a body, and not as JSON: the released clients would try to read that."""
     resp.status = 202
-    resp.content_type = falcon.MEDIA_TEXT  # of an empty body said to be JSON, clients make an error
+    resp.content_type = falcon.MEDIA_TEXT
 
 
 def _chunked(req: falcon.Request) -> bool:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from calotype import errors
 from calotype.db.belongings import living
@@ -75,7 +75,7 @@ class Deletes:
     def locations(self, image_id: str) -> list[Location]:
         """Where the data lies that an image still has; nothing unless it is pending_delete."""
         wanted = (
-            select(_LOCATION.value, _LOCATION.meta_data)
+            select(_LOCATION.value, _LOCATION.meta_data, _LOCATION.id)
             .join(images, images.c.id == _LOCATION.image_id)
             .where(
                 images.c.id == image_id,
@@ -85,9 +85,28 @@ class Deletes:
         )
         with self._db.reading() as connection:
             return [
-                Location(url, orjson.loads(metadata or "{}"), Status.PENDING_DELETE)
-                for url, metadata in connection.execute(wanted)
+                Location(url, orjson.loads(metadata or "{}"), Status.PENDING_DELETE, number)
+                for url, metadata, number in connection.execute(wanted)
             ]
+
+    def is_shared(self, location: Location) -> bool:
+        """Whether the data of a saved location is named by another one, of any image.
+
+        One that may still come back counts: an image whose delete is delayed can be restored.
+        """
+        others = exists().where(
+            _LOCATION.value == location.url,
+            _LOCATION.id != location.id,
+            _LOCATION.status != Status.DELETED,
+        )
+        with self._db.reading() as connection:
+            return bool(connection.execute(select(others)).scalar())
+
+    def let_go(self, location: Location) -> None:
+        """Mark a saved location as deleted, whatever becomes of its data."""
+        gone = {"status": Status.DELETED, "deleted": True, "deleted_at": now()}
+        row = update(image_locations).where(_LOCATION.id == location.id).values(**gone)
+        self._db.transaction(lambda connection: connection.execute(row))
 
 
 def mark_deleted(connection: Connection, image_id: str, status: Status) -> None:

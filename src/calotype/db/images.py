@@ -27,7 +27,8 @@ _IS_MEMBER = select(image_members.c.id).where(
     alive(image_members),
 )
 
-_ALIKE = "A property of that name exists already (some databases ignore case in names)"
+#: What it means when the database finds two properties where we see different names.
+ALIKE = "A property of that name exists already (some databases ignore case in names)"
 
 #: Something that must hold for a change to happen, e.g. `Lease.confirm`.
 Guard = Callable[[Connection], None]
@@ -86,7 +87,7 @@ class Images:
         try:
             return self._db.transaction(work)
         except IntegrityError as error:
-            raise errors.Conflict(_ALIKE) from error
+            raise errors.Conflict(ALIKE) from error
 
     def usage(self, project_id: str) -> int:
         """How many bytes a project stores: the size of each image times its copies."""
@@ -165,7 +166,7 @@ def insert_image(connection: Connection, image: Image) -> None:
         belongings.add_tags(connection, image.id, image.tags, image.created_at)
         belongings.change_locations(connection, image.id, (), image.locations, image.created_at)
     except IntegrityError as error:
-        raise errors.Conflict(_ALIKE) from error
+        raise errors.Conflict(ALIKE) from error
 
 
 def write(connection: Connection, old: Image, new: Image) -> Image:

@@ -249,6 +249,15 @@ def in_slot(connection: Connection, slot: str) -> str | None:
     return None if found is None else str(found)
 
 
+def change_slot(connection: Connection, task_id: str, slot: str) -> None:
+    """Let a task that has not ended hold another slot. Raises Duplicate when it is taken."""
+    mine = update(calotype_task_runs).where(_RUN.task_id == task_id)
+    try:
+        connection.execute(mine.values(slot=slot))
+    except IntegrityError as error:
+        raise errors.Duplicate(f"Another task is at work: {slot}") from error
+
+
 def unfinished(connection: Connection, image_id: str) -> bool:
     """Whether an image has a task of ours that has not ended."""
     run = select(_RUN.task_id).join(tasks, tasks.c.id == _RUN.task_id)

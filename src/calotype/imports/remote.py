@@ -15,11 +15,11 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from calotype import errors
-from calotype.imports.answers import PATIENCE, Answer, good, talking
 from calotype.imports.check import Step, is_fetched
 from calotype.imports.journey import Journey
 from calotype.model.importing import RemoteImage
 from calotype.model.properties import WRITABLE, refuse_reason
+from calotype.remote.client import PATIENCE, Answer, talking
 from calotype.services.staging import Limit, Staging
 from calotype.streams import Hasher
 
@@ -166,22 +166,24 @@ def asked(remote: RemoteImage, what: str) -> Iterator[Answer]:
         with talking(_who(remote)):
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
-        yield _opened(remote, response)
+        yield _opened(remote, Answer(connection, response, _who(remote)))
 
 
-def _opened(remote: RemoteImage, response: http.client.HTTPResponse) -> Answer:
-    who = _who(remote)
-    if response.status == 401:
+def _opened(remote: RemoteImage, answer: Answer) -> Answer:
+    who = answer.name
+    if answer.status == 401:
         raise errors.Denied(
             f"{who}: your token is not accepted there, or no longer: ask for the import again"
         )
-    if response.status == 403:
+    if answer.status == 403:
         raise errors.Denied(f"{who}: you may not read the image there")
-    if response.status == 404:
+    if answer.status == 404:
         raise errors.DataNotFound(f"{who}: there is no image {remote.image_id} that you may see")
-    if response.status == 204:
+    if answer.status == 204:
         raise errors.DataNotFound(f"{who}: the image has no data there")
-    return good(who, response)
+    if not 200 <= answer.status < 300:
+        raise answer.refusal()
+    return answer
 
 
 def _who(remote: RemoteImage) -> str:

@@ -23,12 +23,16 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One operation on one field. `strict`: adding what exists is a conflict (patches of v2.0)."""
+    """One operation on one field. `strict`: adding what exists is a conflict (patches of v2.0).
+
+    `place`: of the list that the field is, only the element there; `-` for one at its end.
+    """
 
     op: Op
     name: str
     value: Any = None
     strict: bool = False
+    place: str | None = None
 
 
 def apply(image: Image, changes: Iterable[Change]) -> Image:

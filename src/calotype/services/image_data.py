@@ -114,8 +114,8 @@ class ImageData:
             raise errors.OverLimit(f"{declared} bytes are more than {limit} allows, {room}")
         target = self._stores.entry(store_id if self._stores.multi else None)
         _need_queued(image)
-        _need_formats(image)
-        _refuse_signed(image)
+        need_formats(image)
+        refuse_signed(image)
         with (
             self._leases.hold(f"image:{image.id}", patience=PATIENCE) as lease,
             self._saving(image, lease) as attempt,
@@ -282,18 +282,19 @@ def _need_queued(image: Image) -> None:
         )
 
 
-def _need_formats(image: Image) -> None:
+def need_formats(image: Image) -> None:
+    """Raise Invalid when an image has no formats and so may not become active."""
     for name in ("disk_format", "container_format"):
         if not getattr(image, name):
-            raise errors.Invalid(f"{name}: must be set before data can be uploaded")
+            raise errors.Invalid(f"{name}: must be set before an image can have data")
 
 
-def _refuse_signed(image: Image) -> None:
+def refuse_signed(image: Image) -> None:
     """An image whose signature was to be checked must not become active unchecked."""
     if all(image.properties.get(name) for name in SIGNATURE):
         raise errors.Invalid(
             f"{SIGNATURE[0]}: signatures cannot be verified by this service yet; "
-            "take the property away to upload without verification"
+            "take the property away to do without verification"
         )
 
 

@@ -19,6 +19,8 @@ from calotype.model.properties import READ_ONLY, WRITABLE, refuse_reason
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.gate import Gate
+from calotype.services.relocation import Relocation
+from calotype.services.removal import Removal
 from calotype.services.staging import Staging
 from calotype.stores.catalog import Catalog
 
@@ -38,15 +40,18 @@ class Images:
         stores: Catalog,
         leases: Leases,
         staging: Staging,
+        relocation: Relocation | None = None,
     ) -> None:
+        """`relocation`: what changes locations; None where nobody may."""
         self._images = images
         self._deletes = deletes
         self._gate = gate
         self._policy = policy
         self._quota = quota
-        self._stores = stores
+        self._removal = Removal(deletes, stores)
         self._leases = leases
         self._staging = staging
+        self._relocation = relocation
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -82,14 +87,17 @@ class Images:
 
     def _change(self, caller: Caller, image: Image, changes: Sequence[Change]) -> Image:
         self._gate.allow(caller, "modify_image", image)
-        changed = patching.apply(image, changes)
+        moves = [it for it in changes if self._relocation and it.name == "locations"]
+        changed = patching.apply(image, [it for it in changes if it not in moves])
         if changed.owner != image.owner and not caller.is_admin:
             raise errors.Denied("owner: only an admin may give an image to another project")
         if changed.visibility != image.visibility:
             self._gate.allow_visibility(caller, changed)
+        self._quota.check_change(image, changed)
+        if self._relocation and moves:
+            return self._relocation.change(caller, image, changed, moves)
         if changed == image:
             return image
-        self._quota.check_change(image, changed)
         return self._images.swap(image, changed)
 
     def tag(self, caller: Caller, image_id: str, tag: str) -> None:
@@ -135,13 +143,11 @@ class Images:
                 self._deletes.finish(image.id, Status.PENDING_DELETE)
 
     def _delete_data(self, image: Image) -> bool:
-        """Remove all copies; False when a store failed and the worker has to try again."""
+        """Remove all data that no other image has; False when the worker has to try again."""
         left = list(image.locations)
         for location in image.locations:
             try:
-                self._stores.holding(location).delete(location)
-            except (errors.DataNotFound, errors.Unsupported):
-                LOG.info("Nothing to delete for image %s in store %s", image.id, location.store)
+                self._removal.remove(image.id, location)
             except errors.DataInUse:
                 self._deletes.cancel(image, left)
                 raise

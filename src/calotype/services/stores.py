@@ -1,6 +1,5 @@
 """The copies of an image in the single stores: removing one."""
 
-import logging
 from collections.abc import Sequence
 
 from calotype import errors
@@ -9,16 +8,16 @@ from calotype.db.copies import Copies
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
 from calotype.services.gate import Gate
+from calotype.services.removal import Removal, remove_copy
 from calotype.stores.catalog import Catalog
-
-LOG = logging.getLogger(__name__)
 
 
 class Stores:
     """The use case of `DELETE /v2/stores/{store}/{image}`."""
 
-    def __init__(self, copies: Copies, gate: Gate, stores: Catalog) -> None:
+    def __init__(self, copies: Copies, removal: Removal, gate: Gate, stores: Catalog) -> None:
         self._copies = copies
+        self._removal = removal
         self._gate = gate
         self._stores = stores
 
@@ -45,7 +44,7 @@ class Stores:
     def _delete(self, image: Image, store_id: str) -> None:
         begun = self._in(store_id, self._copies.interrupted(image.id))
         for location in begun:
-            self._remove(image, location)
+            remove_copy(self._removal, self._copies, image.id, location)
         if begun:
             return
         here = self._in(store_id, image.locations)
@@ -57,18 +56,7 @@ class Stores:
             raise errors.NotFound(f"Store {store_id} has no copy of image {image.id}")
         for location in here:
             self._copies.begin(image, location)
-            self._remove(image, location)
+            remove_copy(self._removal, self._copies, image.id, location)
 
     def _in(self, store_id: str, locations: Sequence[Location]) -> list[Location]:
         return [it for it in locations if self._stores.id_of(it) == store_id]
-
-    def _remove(self, image: Image, location: Location) -> None:
-        try:
-            self._stores.holding(location).delete(location)
-        except errors.DataNotFound:
-            LOG.info("Image %s: nothing to delete in store %s", image.id, location.store)
-        except errors.StoreError:
-            self._copies.cancel(location)
-            raise
-        self._copies.finish(location)
-        LOG.info("Image %s: its copy in store %s is removed", image.id, location.store)

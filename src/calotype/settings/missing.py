@@ -26,9 +26,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arrives with property protections": {
             "DEFAULT": "property_protection_file property_protection_rule_format",
         },
-        "arrives with the locations API": {
-            "DEFAULT": "show_multiple_locations do_secure_hash image_location_quota",
-        },
         "arrives with the tasks API": {
             "task": "work_dir",
             "taskflow_executor": "max_workers conversion_format",
@@ -79,7 +76,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 #: Types of store that are accepted in the settings but not there yet, with the reason.
 NOT_IMPLEMENTED_STORES: Mapping[str, str] = MappingProxyType(
     {
-        "http": "arrives with the http store",
         "rbd": "arrives with the rbd store",
         "s3": "arrives with the s3 store",
         "swift": "arrives with the swift store",

@@ -19,6 +19,7 @@ from calotype.db.images import Images
 from calotype.db.leases import Lease, Leases
 from calotype.imports.leftovers import Leftovers
 from calotype.model.image import Status
+from calotype.services.removal import Removal
 from calotype.stores.catalog import Catalog
 from calotype.worker import sweeper
 
@@ -58,6 +59,7 @@ class Cleaner:
         self._deletes = deletes
         self._leases = leases
         self._stores = stores
+        self._removal = Removal(deletes, stores)
         self._grace = grace
         self._patience = patience
         self._leftovers = leftovers
@@ -141,9 +143,7 @@ class Cleaner:
     def _finish_delete(self, image_id: str, _lease: Lease) -> bool:
         for location in self._deletes.locations(image_id):
             try:
-                self._stores.holding(location).delete(location)
-            except (errors.DataNotFound, errors.Unsupported):
-                continue
+                self._removal.remove(image_id, location)
             except errors.StoreError as error:
                 LOG.info("Image %s: its data cannot be deleted yet: %s", image_id, error)
                 return False

@@ -7,6 +7,7 @@ be the same: data that does not match is never given a new digest.
 import logging
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -52,11 +53,16 @@ class HashJob:
 
     def do(self, work: Work) -> None:
         """Read the data, compare, and save the digests with the end of the task."""
-        task, was = work.run.task, work.run.undo
-        image, algorithm = self._image(task.image_id), _algorithm(work.run)
-        recorded = _recorded(image, was)
-        also = {"md5"} if self._md5 else set()
-        found = self._digests(work, image, {algorithm, *recorded, *also}, recorded)
+        image = self.image(work.run.task.image_id)
+        self.calculate(work, image, _algorithm(work.run), work.run.undo)
+
+    def calculate(self, work: Work, image: Image, algorithm: str, was: Mapping[str, Any]) -> None:
+        """Calculate the digests of an image that `rows.begin` was called for, and end the task.
+
+        `was`: what the image had before, as of `rows.before`.
+        """
+        task, recorded = work.run.task, _recorded(image, was)
+        found = self.read(work, image, {algorithm, *recorded}, recorded)
         _compare(image, found, recorded)
         value, checksum = found[algorithm], found["md5"] if self._md5 else image.checksum
         result = {
@@ -84,20 +90,29 @@ class HashJob:
 
         self._tasks.transaction(save)
 
-    def _image(self, image_id: str | None) -> Image:
+    def image(self, image_id: str | None) -> Image:
+        """The image of a task. Raises Gone."""
         try:
             return self._images.get(image_id or "")
         except errors.ImageNotFound as error:
             raise _deleted() from error
 
-    def _digests(
-        self, work: Work, image: Image, wanted: set[str], recorded: Mapping[str, str]
+    def read(
+        self,
+        work: Work,
+        image: Image,
+        wanted: set[str],
+        recorded: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, str]:
-        """The digests of the first copy that can be read."""
+        """The digests of the first copy that can be read, with the checksum if that is configured.
+
+        Reads again when the stores fail, `retries` times. Raises StoreError, Gone.
+        """
+        wanted = wanted | {"md5"} if self._md5 else wanted
         trouble: errors.StoreError = errors.DataNotFound("The image has no data")
         for attempt in range(self._retries + 1 if image.locations else 0):
             if attempt:
-                work.pause(min(LONGEST, PAUSE * 2.0 ** (attempt - 1)))
+                work.pause(pause_before(attempt))
             for location in self._stores.ordered(image.locations):
                 try:
                     blocks = self._stores.holding(location).read(location)
@@ -107,12 +122,17 @@ class HashJob:
                         raise errors.StoreError(f"The store gave {size} bytes of {image.size}")
                     return found
                 except errors.StoreError as error:
-                    self._image(image.id)  # a deleted image is no trouble of the store
+                    self.image(image.id)  # a deleted image is no trouble of the store
                     LOG.warning("Image %s, attempt %d: %s", image.id, attempt + 1, error)
                     trouble = error
         raise errors.StoreError(
             f"The data could not be read in {self._retries + 1} attempts: {trouble}"
         ) from trouble
+
+
+def pause_before(attempt: int) -> float:
+    """Seconds to wait before a further attempt, of which the first one has the number 1."""
+    return min(LONGEST, PAUSE * 2.0 ** (attempt - 1))
 
 
 class _Watch:

@@ -3,7 +3,7 @@
 import pytest
 
 from calotype import errors
-from calotype.services.uri_filter import Target, UriFilter, is_local
+from calotype.remote.uri_filter import Target, UriFilter, is_local
 
 PASS = [
     ("http://images.example/a.img", Target("http", "images.example", 80, "/a.img")),

@@ -1,8 +1,8 @@
-"""Which addresses data may be fetched from: the guard of web-download.
+"""Which addresses data may be fetched from: the guard of web-download and of locations.
 
-Whoever may import chooses where this service connects to, so everything is asked before a
-connection is made, again for each redirect, and the connection goes to just the address that was
-looked at:
+Whoever may import, or register a location, chooses where this service connects
+to, so everything is asked before a connection is made, again for each redirect, and the connection
+goes to just the address that was looked at:
 
 Rule 1: scheme, host and port pass the operator's lists; a list of what is allowed goes first.
 Rule 2: a host that is a number is written in the one usual way, so that no list is passed by
@@ -65,7 +65,10 @@ def _resolve(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True)
 class UriFilter:
-    """The operator's lists. `resolve`: the addresses of a host, for tests."""
+    """The operator's lists. `name`: what the address is called where it was given.
+
+    `resolve`: the addresses of a host, for tests.
+    """
 
     allowed_schemes: Collection[str] = ("http", "https")
     disallowed_schemes: Collection[str] = ()
@@ -74,17 +77,42 @@ class UriFilter:
     allowed_ports: Collection[int] = (80, 443)
     disallowed_ports: Collection[int] = ()
     resolve: Callable[[str, int], Sequence[str]] = field(default=_resolve)
+    name: str = "uri"
 
     def check(self, uri: str) -> Target:
         """The parts of an address, if the lists let it pass. Raises Invalid."""
+        try:
+            return self._target(uri)
+        except errors.Invalid as error:
+            raise errors.Invalid(f"{self.name}: {error}") from error
+
+    def addresses(self, target: Target) -> list[str]:
+        """Where to connect to, resolved once. Raises Denied, StoreUnavailable."""
+        host = f"{self.name}: the host {target.host}"
+        try:
+            found = list(self.resolve(target.host, target.port))
+        except (OSError, UnicodeError) as error:
+            raise errors.StoreUnavailable(f"{host} cannot be found") from error
+        if not found:
+            raise errors.StoreUnavailable(f"{host} has no address")
+        if target.host not in _lower(self.allowed_hosts):
+            for address in found:
+                if is_local(address):
+                    raise errors.Denied(
+                        f"{host} is this machine or on its link; "
+                        "it may be fetched from only if the operator allows the host"
+                    )
+        return found
+
+    def _target(self, uri: str) -> Target:
         if _UNPRINTABLE.search(uri):
-            raise errors.Invalid("uri: must not hold spaces, backslashes or control characters")
+            raise errors.Invalid("must not hold spaces, backslashes or control characters")
         parts = _split(uri)
         scheme = parts.scheme.lower()
         if scheme not in PORTS:
-            raise errors.Invalid(f"uri: must begin with http:// or https://, not {scheme!r}")
+            raise errors.Invalid(f"must begin with http:// or https://, not {scheme!r}")
         if parts.username is not None or parts.password is not None:
-            raise errors.Invalid("uri: must not hold a user or a password")
+            raise errors.Invalid("must not hold a user or a password")
         host = _host(parts)
         port = PORTS[scheme] if parts.port is None else parts.port
         self._pass("scheme", scheme, self.allowed_schemes, self.disallowed_schemes)
@@ -94,28 +122,11 @@ class UriFilter:
         path = quote((parts.path or "/") + query, safe=_KEPT)
         return Target(scheme, host, port, path)
 
-    def addresses(self, target: Target) -> list[str]:
-        """Where to connect to, resolved once. Raises Denied, StoreUnavailable."""
-        try:
-            found = list(self.resolve(target.host, target.port))
-        except (OSError, UnicodeError) as error:
-            raise errors.StoreUnavailable(f"uri: the host {target.host} cannot be found") from error
-        if not found:
-            raise errors.StoreUnavailable(f"uri: the host {target.host} has no address")
-        if target.host not in _lower(self.allowed_hosts):
-            for address in found:
-                if is_local(address):
-                    raise errors.Denied(
-                        f"uri: the host {target.host} is this machine or on its link; "
-                        "it may be fetched from only if the operator allows the host"
-                    )
-        return found
-
     def _pass(
         self, what: str, value: object, allowed: Collection[object], refused: Collection[object]
     ) -> None:
         if (value not in allowed) if allowed else (value in refused):
-            raise errors.Invalid(f"uri: the {what} {value} is not allowed here")
+            raise errors.Invalid(f"the {what} {value} is not allowed here")
 
 
 def is_local(text: str) -> bool:
@@ -149,7 +160,8 @@ def _split(uri: str) -> SplitResult:
         parts = urlsplit(uri)
         _ = parts.port  # raises when it is no number
     except ValueError as error:
-        raise errors.Invalid(f"uri: is no address: {error}") from error
+        # What Python says repeats the address, which may hold what belongs into no log.
+        raise errors.Invalid("is no address that can be read") from error
     return parts
 
 
@@ -161,11 +173,11 @@ def _host(parts: SplitResult) -> str:
     try:
         host = host.encode("idna").decode().lower() if not host.isascii() else host.lower()
     except UnicodeError as error:
-        raise errors.Invalid("uri: the host is no name") from error
+        raise errors.Invalid("the host is no name") from error
     if _NUMBER.fullmatch(host):
         return _address(host, ipaddress.IPv4Address)
     if not _HOST.fullmatch(host):
-        raise errors.Invalid("uri: the host is no name")
+        raise errors.Invalid("the host is no name")
     return host
 
 
@@ -176,7 +188,7 @@ def _address(host: str, kind: Callable[[str], Address]) -> str:
         return str(kind(host))
     except ValueError as error:
         raise errors.Invalid(
-            f"uri: {host} is not an address in its usual form, such as 192.0.2.1"
+            f"{host} is not an address in its usual form, such as 192.0.2.1"
         ) from error
 
 

@@ -1,0 +1,58 @@
+"""How the data of an image goes: not before the last location that names it."""
+
+import logging
+
+from calotype import errors
+from calotype.db.copies import Copies
+from calotype.db.deletes import Deletes
+from calotype.model.location import Location
+from calotype.stores.catalog import Catalog
+
+LOG = logging.getLogger(__name__)
+
+
+def remove_copy(removal: "Removal", copies: Copies, image_id: str, location: Location) -> None:
+    """Delete the data of a copy that is hidden while its image stays; else show the copy again.
+
+    Raises InUse and what else a store may raise.
+    """
+    try:
+        removal.remove(image_id, location)
+    except errors.StoreError:
+        copies.cancel(location)
+        raise
+    copies.finish(location)
+    LOG.info("Image %s: its copy in store %s is removed", image_id, location.store)
+
+
+class Removal:
+    """Removes data from stores."""
+
+    def __init__(self, deletes: Deletes, stores: Catalog) -> None:
+        self._deletes = deletes
+        self._stores = stores
+
+    def remove(self, image_id: str, location: Location) -> None:
+        """Delete the data of a location that is hidden already, if no other location names it.
+
+        Data that is not there, or lies where nothing can be deleted, is no trouble. Raises InUse
+        and what else a store may raise.
+        """
+        if self._is_kept(location):
+            LOG.info("Image %s: other images have the same data, which stays", image_id)
+            return
+        try:
+            self._stores.holding(location).delete(location)
+        except (errors.DataNotFound, errors.Unsupported):
+            LOG.info("Image %s: nothing to delete in store %s", image_id, location.store)
+
+    def _is_kept(self, location: Location) -> bool:
+        """Whether somebody else is to delete the data; then this location does not count any more.
+
+        Of two who go at the same time, each may find the other one. Both stop counting and look
+        again, so the last one to do so deletes the data.
+        """
+        if not self._deletes.is_shared(location):
+            return False
+        self._deletes.let_go(location)
+        return self._deletes.is_shared(location)
