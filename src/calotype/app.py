@@ -28,6 +28,7 @@ from calotype.services.images import Images
 from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
 from calotype.services.members import Members
+from calotype.services.removal import Removal
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
@@ -59,9 +60,10 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
                 gate,
                 policy,
                 quota,
-                parts.stores,
+                Removal(parts.deletes, parts.stores),
                 parts.leases,
                 make_staging(settings),
+                delayed_delete=settings.scrubber.delayed_delete,
             ),
             bodies=bodies,
             shown=shown,

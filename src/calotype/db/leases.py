@@ -91,6 +91,13 @@ class Leases:
         finally:
             self._give_back(lease)
 
+    def confirm(self, lease: Lease) -> None:
+        """Renew a lease now, before what cannot be undone. Raises ChangedMeanwhile when it is lost.
+
+        Such things cannot be part of a transaction, as `Lease.confirm` would have it.
+        """
+        self._db.transaction(lease.confirm)
+
     def living(self, prefix: str) -> set[str]:
         """The names under `prefix` that some living process holds."""
         wanted = select(_ROW.name).where(

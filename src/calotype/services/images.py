@@ -19,8 +19,8 @@ from calotype.model.properties import READ_ONLY, WRITABLE, refuse_reason
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.gate import Gate
+from calotype.services.removal import Removal
 from calotype.services.staging import Staging
-from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
 
@@ -35,18 +35,21 @@ class Images:
         gate: Gate,
         policy: Policy,
         quota: Quota,
-        stores: Catalog,
+        removal: Removal,
         leases: Leases,
         staging: Staging,
+        *,
+        delayed_delete: bool,
     ) -> None:
         self._images = images
         self._deletes = deletes
         self._gate = gate
         self._policy = policy
         self._quota = quota
-        self._stores = stores
+        self._removal = removal
         self._leases = leases
         self._staging = staging
+        self._delayed = delayed_delete
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -110,7 +113,7 @@ class Images:
         self._switch(caller, image_id, "reactivate", Status.DEACTIVATED, Status.ACTIVE)
 
     def delete(self, caller: Caller, image_id: str) -> None:
-        """Delete an image and its data.
+        """Delete an image and its data; where deletes are delayed the data is left to the scrubber.
 
         The row goes first, to pending_delete, so that no crash leaves an active image without its
         bytes. Raises Denied when it is protected, InUse when a store says its data is used.
@@ -125,28 +128,20 @@ class Images:
             return
         # The lease keeps the worker from finishing what it takes for a delete that was cut off.
         with self._leases.hold(f"image:{image.id}", patience=PATIENCE):
-            self._deletes.begin(image)
-            if self._delete_data(image):
-                self._deletes.finish(image.id, Status.PENDING_DELETE)
+            if self._delayed and image.may_become(Status.PENDING_DELETE):
+                self._deletes.delay(image)
+            else:
+                self._delete_now(image)
 
-    def _delete_data(self, image: Image) -> bool:
-        """Remove all copies; False when a store failed and the worker has to try again."""
-        left = list(image.locations)
-        for location in image.locations:
-            try:
-                self._stores.holding(location).delete(location)
-            except (errors.DataNotFound, errors.Unsupported):
-                LOG.info("Nothing to delete for image %s in store %s", image.id, location.store)
-            except errors.DataInUse:
-                self._deletes.cancel(image, left)
-                raise
-            except errors.StoreError as error:
-                LOG.warning(
-                    "Image %s: data is left in store %s: %s", image.id, location.store, error
-                )
-                continue
-            left.remove(location)
-        return not left
+    def _delete_now(self, image: Image) -> None:
+        self._deletes.begin(image)
+        try:
+            done = self._removal.finish(image.id, image.locations, whole=True)
+        except errors.DataInUse:
+            self._deletes.cancel(image)
+            raise
+        if not done:
+            LOG.warning("Image %s: some of its data is left; a worker tries again", image.id)
 
     def _switch(
         self, caller: Caller, image_id: str, rule: str, wanted: Status, target: Status
