@@ -105,7 +105,7 @@ class Deletes:
         self._db.transaction(lambda connection: connection.execute(row.values(**gone)))
 
     def pending(self, older_than: int) -> list[str]:
-        """The ids of images that have been pending_delete for `older_than` seconds, oldest first."""
+        """The ids of images that are pending_delete since `older_than` seconds, oldest first."""
         wanted = (
             select(images.c.id)
             .where(

@@ -1,4 +1,4 @@
-"""How the data of an image goes that is hidden already: for a delete, a clean-up and the scrubber."""
+"""How the data of hidden images goes: for a delete, for what cleans up, and for the scrubber."""
 
 import logging
 from collections.abc import Callable, Sequence
