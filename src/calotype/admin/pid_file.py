@@ -71,7 +71,7 @@ def _locked(path: Path, busy: str) -> int:
 
 def _names_another(file: int) -> bool:
     """Whether the file names a living scrubber that takes no locks, as Glance's does."""
-    text = os.pread(file, 32, 0).decode(errors="replace").strip()
+    text = os.pread(file, 32, 0).strip()
     if not text.isdigit() or int(text) == os.getpid():
         return False
     try:

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from calotype import errors
-from calotype.admin import logs, pid_file
+from calotype.admin import glance_scrubber, logs, pid_file
 from calotype.admin.quickstart import quickstart
 from calotype.db.restores import Restores as RestoreRows
 from calotype.jobs import make_scrubber
@@ -16,6 +16,11 @@ from calotype.services.restores import RUNNING, Restores
 
 LOG = logging.getLogger(__name__)
 
+DESCRIPTION = """\
+With delayed_delete, remove the data of images that were deleted scrub_time seconds ago or earlier.
+Only one scrubber runs at a time in a database, and on a machine. Settings are read from
+glance-scrubber.conf, too, where it lies beside the others; what it says wins.
+"""
 EXAMPLES = """\
 examples:
   calotype scrub                                  one pass
@@ -35,11 +40,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command = commands.add_parser(
         "scrub",
         help="remove the data of deleted images, or bring one back",
-        description=(
-            "With delayed_delete, remove the data of images that were deleted scrub_time seconds "
-            "ago or earlier. Reads glance-scrubber.conf too, where it lies beside the others. "
-            "Only one scrubber runs at a time in a database, and on a machine."
-        ),
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -81,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     path = args.pid_file or pid_file.standard_path("glance-scrubber")
     with pid_file.held(path, RUNNING):
         if args.restore is not None:
+            if any(glance_scrubber.running()):
+                raise errors.Conflict(RUNNING)
             restores = Restores(RestoreRows(parts.database), parts.leases, parts.stores)
             restores.restore(args.restore, with_metadata=args.with_metadata)
         else:
