@@ -34,7 +34,7 @@ class Restores:
         Raises ImageNotFound, and Conflict when a scrubber runs, when the image is not one that can
         be restored, or when not all of its data is there.
         """
-        with self._leases.hold(LEASE, busy=RUNNING):
+        with self._leases.hold(LEASE, patience=PATIENCE, busy=RUNNING):
             _check_status(self._rows.find(image_id))
             with self._leases.hold(f"image:{image_id}", patience=PATIENCE) as lease:
                 found = self._rows.find(image_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from calotype import errors
 from calotype.db.deletes import Deletes
-from calotype.db.leases import Lease, Leases
+from calotype.db.leases import PATIENCE, Lease, Leases
 from calotype.services.removal import Removal
 from calotype.services.restores import LEASE, RUNNING
 
@@ -42,9 +42,12 @@ class Scrubber:
         self._threads = threads
 
     @contextmanager
-    def alone(self) -> Iterator[Lease]:
-        """Keep all other scrubbers out while the block runs. Raises Conflict when there is one."""
-        with self._leases.hold(LEASE, busy=RUNNING) as lease:
+    def alone(self, patience: float = PATIENCE) -> Iterator[Lease]:
+        """Keep all other scrubbers out while the block runs.
+
+        Raises Conflict when there is one that does not end within `patience` seconds.
+        """
+        with self._leases.hold(LEASE, patience=patience, busy=RUNNING) as lease:
             yield lease
 
     def scrub(self, alone: Lease, stop: threading.Event) -> Scrubbed:
@@ -68,7 +71,7 @@ class Scrubber:
         """
         while not stop.is_set():
             try:
-                with self.alone() as lease:
+                with self.alone(PATIENCE if keep else 0) as lease:
                     self._pass(lease, stop)
                     while keep and not stop.wait(interval):
                         self._pass(lease, stop)
@@ -78,6 +81,8 @@ class Scrubber:
                 LOG.info("No scrubbing now: %s", error.message)
             except errors.DatabaseUnavailable as error:
                 LOG.warning("No scrubbing now: %s", error.message)
+            except Exception:  # the loop goes on whatever it met
+                LOG.exception("Scrubbing failed; trying again later")
             stop.wait(interval)
 
     def _pass(self, alone: Lease, stop: threading.Event) -> None:
@@ -85,9 +90,9 @@ class Scrubber:
             self.scrub(alone, stop)
         except errors.ChangedMeanwhile as error:
             raise errors.Conflict(RUNNING) from error
-        except errors.Error as error:
-            LOG.error("Scrubbing failed; trying again later: %s", error.message)
-        except Exception:  # the loop goes on whatever one pass met
+        except errors.DatabaseUnavailable as error:
+            LOG.warning("Scrubbing is cut short: %s", error.message)
+        except Exception:  # the lease is kept whatever one pass met
             LOG.exception("Scrubbing failed; trying again later")
 
     def _scrub(self, image_id: str) -> bool:
