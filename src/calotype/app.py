@@ -69,10 +69,11 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         gate,
         policy,
         quota,
-        parts.stores,
+        make_removal(parts),
         parts.leases,
         make_staging(settings),
         _relocation(parts, gate, quota) if service.show_multiple_locations else None,
+        delayed_delete=settings.scrubber.delayed_delete,
     )
     imports = _imports(parts, gate, quota)
     handlers = routes.Handlers(

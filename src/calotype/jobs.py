@@ -10,13 +10,15 @@ from calotype.imports.remote import downloaded
 from calotype.imports.run import ImportJob
 from calotype.imports.transform import LimitOf, decompressed, injected
 from calotype.model.importing import GLANCE_DOWNLOAD, WEB_DOWNLOAD
-from calotype.parts import Parts, make_quota, make_staging, make_uri_filter
+from calotype.parts import Parts, make_quota, make_removal, make_staging, make_uri_filter
 from calotype.services import hashes, imports, locations
 from calotype.services.staging import Staging
+from calotype.settings import tree
 from calotype.settings.tree import Settings
 from calotype.worker.hashing import HashJob
 from calotype.worker.locating import LocationJob
 from calotype.worker.runner import Runner
+from calotype.worker.scrubber import Scrubber
 
 
 def make_runner(parts: Parts) -> Runner:
@@ -52,6 +54,17 @@ def make_runner(parts: Parts) -> Runner:
 def make_leftovers(parts: Parts) -> Leftovers:
     """What puts right what crashes leave of stages and imports."""
     return Leftovers(parts.database, parts.images, parts.leases, make_staging(parts.settings))
+
+
+def make_scrubber(parts: Parts, wanted: tree.Scrubber) -> Scrubber:
+    """What removes the data of images that were deleted long enough ago."""
+    return Scrubber(
+        parts.deletes,
+        parts.leases,
+        make_removal(parts),
+        scrub_time=wanted.scrub_time,
+        threads=wanted.scrub_pool_size,
+    )
 
 
 def _import_job(parts: Parts) -> ImportJob:

@@ -88,19 +88,25 @@ def _run(verb: Callable[[Database, argparse.Namespace], int], args: argparse.Nam
 def glance_arguments(arguments: Sequence[str]) -> list[str]:
     """The arguments of `glance-manage` as ours: `db_sync` is `db sync`; logging options go."""
     ours: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in ("-d", "--debug", "--nodebug"):
-            continue
-        if argument.startswith(("--log-file", "--log-dir")):
-            if "=" not in argument:
-                next(rest, None)
-            continue
+    for argument in without_logging(arguments):
         if argument.startswith("db_") and "db" not in ours:
             ours += ["db", argument.removeprefix("db_")]
         else:
             ours.append(argument)
     return ours
+
+
+def without_logging(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command of Glance without options on logging: the files say that here."""
+    left: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument.startswith(("--log-file", "--log-dir")):
+            if "=" not in argument:
+                next(rest, None)
+        elif argument not in ("-d", "--debug", "--nodebug"):
+            left.append(argument)
+    return left
 
 
 # -- the commands --------------------------------------------------------------------------------

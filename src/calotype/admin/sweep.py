@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from calotype import errors
 from calotype.admin import logs
 from calotype.admin.quickstart import quickstart
-from calotype.jobs import make_leftovers, make_runner
+from calotype.jobs import make_leftovers, make_runner, make_scrubber
 from calotype.parts import Parts, assemble, prepare
+from calotype.settings.load import scrubber_settings
 from calotype.worker.cleaner import Cleaner
 from calotype.worker.runner import Runner
 
@@ -70,20 +72,38 @@ def work(parts: Parts, orphaned: Callable[[], bool], bell: int | None = None) ->
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    cleaning = threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner")
-    cleaning.start()
+    beside = [
+        threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner"),
+        threading.Thread(target=_scrub, args=(parts, stop), name="scrubber"),
+    ]
+    for thread in beside:
+        thread.start()
     runner = make_runner(parts)
     if bell is not None:
         threading.Thread(target=_listen, args=(bell, runner), name="bell", daemon=True).start()
     LOG.info("Worker process %d is ready", os.getpid())
     runner.run(stop)
-    cleaning.join()
+    for thread in beside:
+        thread.join()
     LOG.info("Worker process %d ends", os.getpid())
 
 
 def _listen(bell: int, runner: Runner) -> None:
     while os.read(bell, 4096):
         runner.wake()
+
+
+def _scrub(parts: Parts, stop: threading.Event) -> None:
+    """Scrub, where deletes are delayed; where they are not the cleaner finishes all of them."""
+    if not parts.settings.scrubber.delayed_delete:
+        return
+    try:
+        wanted = scrubber_settings(parts.settings)
+    except errors.BadSettings as error:
+        LOG.error("Deleted images are not scrubbed here: %s", error.message)
+        return
+    if wanted.wakeup_time > 0:
+        make_scrubber(parts, wanted).run(stop, interval=wanted.wakeup_time, keep=False)
 
 
 def _clean(parts: Parts, stop: threading.Event, orphaned: Callable[[], bool]) -> None:
