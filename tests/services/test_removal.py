@@ -141,5 +141,5 @@ def test_what_the_store_refuses_is_told(desk: Desk) -> None:
     desk.hide(image)
     with pytest.raises(errors.DataInUse):
         desk.remove(image)
-    desk.deletes.cancel(image, image.locations)
+    desk.deletes.cancel(image)
     assert desk.images.get(image.id) == image
