@@ -359,6 +359,30 @@ def test_a_failed_location_leaves_the_data_alone(make_site: MakeSite, engine_nam
     assert site.of(MEMBER).image(image_id)["status"] == "active"
 
 
+def test_a_location_that_glance_left_is_replaced_by_itself(site: Site) -> None:
+    """Its failed tasks leave the row of an http location on the queued image."""
+    image_id, url = site.of(MEMBER).create(**FORMATS), kept(site)
+    image = site.parts.images.get(image_id)
+    site.parts.images.swap(image, image.with_(locations=(Location(url),)))
+    add(site.of(SERVICE), image_id, url).gave(202)
+    work(site)
+    found = site.parts.images.get(image_id)
+    assert (found.status, found.size, len(found.locations)) == (Status.ACTIVE, 4, 1)
+    assert found.os_hash_value is not None and import_lock.NAME not in found.properties
+
+
+def test_an_import_that_was_ended_from_outside_is_not_gone_on_with(site: Site) -> None:
+    """As when Glance has broken the lock and queued the image."""
+    image_id = site.of(MEMBER).create(**FORMATS)
+    add(site.of(SERVICE), image_id, kept(site)).gave(202)
+    image = site.parts.images.get(image_id)
+    site.parts.images.swap(image, image.moved_to(Status.QUEUED))
+    work(site)
+    (task,) = site.of(MEMBER).get(f"/v2/images/{image_id}/tasks").json["tasks"]
+    assert task["status"] == "failure" and "queued, not importing" in task["message"]
+    assert site.of(MEMBER).image(image_id)["status"] == "queued"
+
+
 def kept_data(site: Site, key: str) -> bytes | None:
     """What lies in the store under a key."""
     store = site.parts.stores.entry("shelf" if site.parts.stores.multi else None).store
