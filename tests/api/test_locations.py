@@ -203,6 +203,15 @@ def test_addresses_that_the_filter_does_not_let_pass(site: Site, url: str) -> No
     assert_untouched(site, image_id)
 
 
+@on_each_engine
+def test_an_address_may_be_long_but_not_too_long(make_site: MakeSite, engine_name: str) -> None:
+    site = make_site(stores=catalog())
+    image_id = site.of(MEMBER).create(**FORMATS)
+    longest = f"{WEB}?".ljust(1 << 15, "x")
+    add(site.of(MEMBER), image_id, f"{longest}x").gave(400, "url: must have at most 32768 bytes")
+    add(site.of(MEMBER), image_id, longest).gave(202)
+
+
 def test_an_image_needs_its_formats(site: Site) -> None:
     image_id = site.of(MEMBER).create(disk_format="raw")
     add(site.of(MEMBER), image_id).gave(400, "container_format: ")
