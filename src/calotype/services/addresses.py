@@ -16,7 +16,7 @@ from calotype.stores.catalog import Catalog
 
 #: Schemes that nobody may register.
 RESTRICTED = frozenset({"file", "filesystem", "swift+config"})
-#: Longest address, in bytes of UTF-8: half of what a TEXT column of MariaDB holds, since what is kept
+#: Longest address, in bytes of UTF-8: half of what a TEXT column of MariaDB holds, as what is kept
 #: with a task has more to it.
 _URL_LIMIT = 1 << 15
 #: Largest metadata, in bytes of JSON.
