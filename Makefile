@@ -68,7 +68,7 @@ $(PEERS)/.ready: requirements/peers.txt
 	@touch $@
 
 $(BENCH)/.ready: requirements/bench.txt
-	@echo "Installing Glance, to measure beside"
+	@echo "Installing Glance, to measure beside and to take turns with"
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -114,11 +114,14 @@ class Keystone:
         """Serve again after `stop`."""
         self._process.start().wait_url(self.url)
 
-    def serve_images_at(self, url: str) -> None:
-        """Put the image service into the catalogue; once."""
+    def serve_images_at(self, url: str, region: str = REGION) -> None:
+        """Put the image service of a region into the catalogue; once for each."""
         admin = self._api()
-        service = admin.post("/services", json={"service": {"type": "image", "name": "calotype"}})
-        where = {"service_id": service.json()["service"]["id"], "region_id": REGION, "url": url}
+        if region != REGION:
+            admin.post("/regions", json={"region": {"id": region}})
+        service = {"service": {"type": "image", "name": f"calotype of {region}"}}
+        made = admin.post("/services", json=service).json()["service"]
+        where = {"service_id": made["id"], "region_id": region, "url": url}
         for interface in ("public", "internal"):
             admin.post("/endpoints", json={"endpoint": {**where, "interface": interface}})
 

@@ -62,22 +62,26 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         locations=service.show_multiple_locations,
     )
     bodies = Bodies(documents["image"], locations=service.show_multiple_locations)
+    paging = filters.Paging(service.limit_param_default, service.api_limit_max)
+    images = Images(
+        parts.images,
+        parts.deletes,
+        gate,
+        policy,
+        quota,
+        make_removal(parts),
+        parts.leases,
+        make_staging(settings),
+        _relocation(parts, gate, quota) if service.show_multiple_locations else None,
+        delayed_delete=settings.scrubber.delayed_delete,
+    )
+    imports = _imports(parts, gate, quota)
     handlers = routes.Handlers(
         images=ImagesApi(
-            images=Images(
-                parts.images,
-                parts.deletes,
-                gate,
-                policy,
-                quota,
-                parts.stores,
-                parts.leases,
-                make_staging(settings),
-                _relocation(parts, gate, quota) if service.show_multiple_locations else None,
-            ),
+            images=images,
             bodies=bodies,
             shown=shown,
-            paging=filters.Paging(service.limit_param_default, service.api_limit_max),
+            paging=paging,
             create_headers=_create_headers(parts),
         ),
         data=ImageDataApi(
@@ -86,11 +90,13 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         ),
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
         tasks=TasksApi(
-            Tasks(parts.tasks, gate),
+            Tasks(parts.tasks, gate, policy, images, imports),
             Hashes(parts.database, gate, service.hashing_algorithm),
+            bodies,
+            paging,
         ),
         stores=StoresApi(Stores(Copies(parts.database), make_removal(parts), gate, parts.stores)),
-        imports=ImportsApi(_imports(parts, gate, quota), bodies),
+        imports=ImportsApi(imports, bodies),
         locations=LocationsApi(_locations(parts, gate, quota), bodies, shown),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
         discovery=_discovery(parts, policy, documents),

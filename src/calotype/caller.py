@@ -19,3 +19,5 @@ class Caller:
     system_scope: str | None = None
     service_roles: frozenset[str] = frozenset()
     token: str | None = field(default=None, repr=False)
+    #: The service catalogue as Keystone gave it with the token, in JSON.
+    catalog: str | None = field(default=None, repr=False)

@@ -6,16 +6,19 @@ from calotype.imports.check import Step
 from calotype.imports.convert import Conversion, converted
 from calotype.imports.fetch import fetched, limits
 from calotype.imports.leftovers import Leftovers
+from calotype.imports.remote import downloaded
 from calotype.imports.run import ImportJob
 from calotype.imports.transform import LimitOf, decompressed, injected
-from calotype.model.importing import WEB_DOWNLOAD
-from calotype.parts import Parts, make_quota, make_staging, make_uri_filter
+from calotype.model.importing import GLANCE_DOWNLOAD, WEB_DOWNLOAD
+from calotype.parts import Parts, make_quota, make_removal, make_staging, make_uri_filter
 from calotype.services import hashes, imports, locations
 from calotype.services.staging import Staging
+from calotype.settings import tree
 from calotype.settings.tree import Settings
 from calotype.worker.hashing import HashJob
 from calotype.worker.locating import LocationJob
 from calotype.worker.runner import Runner
+from calotype.worker.scrubber import Scrubber
 
 
 def make_runner(parts: Parts) -> Runner:
@@ -53,6 +56,17 @@ def make_leftovers(parts: Parts) -> Leftovers:
     return Leftovers(parts.database, parts.images, parts.leases, make_staging(parts.settings))
 
 
+def make_scrubber(parts: Parts, wanted: tree.Scrubber) -> Scrubber:
+    """What removes the data of images that were deleted long enough ago."""
+    return Scrubber(
+        parts.deletes,
+        parts.leases,
+        make_removal(parts),
+        scrub_time=wanted.scrub_time,
+        threads=wanted.scrub_pool_size,
+    )
+
+
 def _import_job(parts: Parts) -> ImportJob:
     staging, quota = make_staging(parts.settings), make_quota(parts)
 
@@ -60,7 +74,11 @@ def _import_job(parts: Parts) -> ImportJob:
         return quota.room(Caller(project_id=owner or None))
 
     limit_of = limits(room)
-    fetch = {WEB_DOWNLOAD: fetched(staging, make_uri_filter(parts.settings), limit_of)}
+    prefixes = parts.settings.imports.extra_properties
+    fetch = {
+        WEB_DOWNLOAD: fetched(staging, make_uri_filter(parts.settings), limit_of),
+        GLANCE_DOWNLOAD: downloaded(staging, prefixes, limit_of),
+    }
     return ImportJob(
         parts.images,
         parts.tasks,
@@ -69,6 +87,7 @@ def _import_job(parts: Parts) -> ImportJob:
         staging,
         fetch=fetch,
         plugins=_plugins(parts.settings, staging, limit_of),
+        parallel=parts.settings.imports.max_parallel_stores,
     )
 
 

@@ -59,9 +59,9 @@ def test_the_sample_says_all_about_an_option() -> None:
     assert entry(text, "delayed_delete").splitlines() == [
         "# Only mark deleted images; the scrubber removes their data.",
         "# Takes true or false.",
-        "# Without effect: arrives with delayed delete.",
         "#delayed_delete = false",
     ]
+    assert "# Without effect: not supported." in entry(text, "pydev_worker_debug_port").splitlines()
     assert entry(text, "image_cache_dir").splitlines()[-2:] == [
         "# Not set by default.",
         "#image_cache_dir =",
@@ -105,8 +105,10 @@ def test_the_page_in_the_docs_is_up_to_date() -> None:
 
 def test_the_page_marks_what_does_nothing() -> None:
     page = config.reference()
-    assert "| `delayed_delete` | true or false | `false` |" in page
-    assert "**Not yet:** arrives with delayed delete. |" in page
+    (line,) = [line for line in page.splitlines() if "`delayed_delete`" in line]
+    assert line.startswith("| `delayed_delete` | true or false | `false` |")
+    assert "**Not yet:**" not in line
+    assert "not supported" in page.partition("`pydev_worker_debug_port`")[2].partition("\n")[0]
     assert "### Type rbd\n\n**Not yet:** arrives with the rbd store.\n" in page
     assert "| `[oslo_policy]` | oslo.policy |  |" in page
 

@@ -7,8 +7,9 @@ from sqlalchemy import insert, text
 
 from calotype.admin import main
 from calotype.admin.db import glance_arguments
-from calotype.db import tables
+from calotype.db import altering, tables
 from calotype.db.engine import connect
+from tests.db import older_glance
 from tests.servers import free_port
 
 OLD = datetime(2020, 1, 1)
@@ -74,6 +75,74 @@ def test_the_three_steps_of_an_upgrade(command):
     assert [command(step)[0] for step in ("expand", "migrate", "contract")] == [0, 0, 0]
 
 
+@pytest.fixture
+def older(fresh_url):
+    """`older(*revisions)`: make the database one of an older Glance."""
+    database = connect(fresh_url)
+    yield lambda *revisions: older_glance.make(database, *revisions)
+    database.close()
+
+
+HEAD = "The database is now at 2024_1_contract01, with our own tables beside.\n"
+NOTHING = "The database is up to date: nothing to do.\n"
+
+
+@pytest.mark.parametrize("verb", ["sync", "upgrade", "upgrade heads", "sync --version head"])
+def test_a_database_of_an_older_glance_is_upgraded(command, older, verb):
+    older("ussuri_contract01", "wallaby_expand01")
+    assert command("version") == (0, "ussuri_contract01\nwallaby_expand01\n")
+    code, said = command("check")
+    assert (code, said) == (
+        3,
+        "The database is at ussuri_contract01, wallaby_expand01, as an older Glance left it:"
+        " run `calotype db sync`.\n",
+    )
+
+    assert command(verb) == (0, HEAD)
+
+    assert command("version") == (0, "2024_1_contract01\n")
+    assert command("check") == (0, "The database is up to date.\n")
+    assert command(verb) == (0, NOTHING)
+
+
+def test_it_is_upgraded_in_three_steps_of_which_the_first_does_all(command, older):
+    older("train_contract01")
+    code, said = command("contract")
+    assert (code, "run `calotype db sync`" in said) == (1, True)
+    assert command("version") == (0, "train_contract01\n")
+
+    assert command("expand") == (0, HEAD)
+    assert command("migrate") == (0, "No rows need to be changed.\n")
+    assert command("contract") == (0, NOTHING)
+    assert command("check")[0] == 0
+
+
+def test_what_glance_expanded_is_contracted(command, older):
+    older("2023_1_contract01", "2024_1_expand01")
+    assert command("check")[0] == 5
+
+    assert command("migrate")[0] == 0
+    assert command("contract") == (0, HEAD)
+
+    assert command("check")[0] == 0
+
+
+@pytest.mark.parametrize("engine_name", ["mariadb", "postgresql"])
+def test_it_says_that_others_use_a_table(command, older, fresh_url, monkeypatch):
+    older("train_contract01")
+    monkeypatch.setattr(altering, "TABLE_WAIT", 1)
+    user = connect(fresh_url)
+    with user.writing() as connection:
+        connection.execute(text("SELECT count(*) FROM tasks")).all()
+
+        code, said = command("sync")
+
+    user.close()
+    assert code == 1
+    assert "Others use a table that has to be changed: run it again when" in said
+    assert command("sync") == (0, HEAD)
+
+
 def test_another_revision_is_refused(command):
     code, said = command("sync --version train_contract01")
 
@@ -84,7 +153,7 @@ def test_another_revision_is_refused(command):
 
 @pytest.mark.parametrize(
     ("revision", "code"),
-    [("2023_1_contract01", 3), ("2024_1_expand01", 5), ("2044_1_contract01", 1)],
+    [("rocky_contract02", 3), ("2024_1_expand01", 5), ("2044_1_contract01", 1)],
 )
 def test_what_is_not_ours_to_upgrade_is_left_alone(command, rows, revision, code):
     with rows.writing() as connection:

@@ -180,6 +180,7 @@ def test_bodies_are_said_for_calls_that_take_one(description: dict[str, Any]) ->
         ("put", "/v2/images/{image_id}/file"): {"application/octet-stream"},
         ("put", "/v2/images/{image_id}/stage"): {"application/octet-stream"},
         ("post", "/v2/images/{image_id}/import"): {"application/json"},
+        ("post", "/v2/tasks"): {"application/json"},
         ("post", "/v2/images/{image_id}/members"): {"application/json"},
         ("put", "/v2/images/{image_id}/members/{member_id}"): {"application/json"},
     }

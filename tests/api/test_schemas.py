@@ -48,7 +48,11 @@ def texts(part: Any) -> Iterator[str]:
 def test_what_machines_read_is_as_in_glance(
     documents: dict[str, schemas.Document], name: str
 ) -> None:
-    assert bare(documents[name]) == bare(GLANCE[name])
+    ours, theirs = bare(documents[name]), bare(GLANCE[name])
+    if name in ("task", "tasks"):  # python-glanceclient refuses tasks of types it is not told of
+        task = theirs if name == "task" else theirs["properties"]["tasks"]["items"]
+        task["properties"]["type"]["enum"].add("calculate_hash")
+    assert ours == theirs
 
 
 def test_there_are_no_other_documents(documents: dict[str, schemas.Document]) -> None:

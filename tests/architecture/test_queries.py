@@ -13,6 +13,7 @@ from calotype.model.filter import Filter, Viewer
 from calotype.model.image import Image, Status, Visibility
 from calotype.model.location import Location
 from tests.api.cases import ADMIN, MEMBER, OTHER, OTHER_READER, V21, Client, Site, on_each_engine
+from tests.api.test_tasks import put as put_task
 from tests.db.samples import new_image
 
 
@@ -70,6 +71,25 @@ def test_a_page_is_one_statement(site: Site, database: Database, count: int) -> 
             assert len(asked) == expected, (query, asked)
             if "marker" not in query and "limit=0" not in query:
                 assert len(found) == count
+
+
+@on_each_engine
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_page_of_tasks_is_one_statement(site: Site, count: int) -> None:
+    made = [put_task(site) for _ in range(count)]
+    admin = site.of(ADMIN)
+    admin.get("/v2/tasks").gave(200)
+    for query, expected in {
+        "": 1,
+        f"&marker={made[0]}": 2,
+        "&status=success&type=import": 1,
+    }.items():
+        with statements() as asked:
+            admin.get(f"/v2/tasks?limit=1000{query}").gave(200)
+        assert len(asked) == expected, (query, asked)
+    with statements() as asked:
+        admin.get(f"/v2/tasks/{made[0]}").gave(200)
+    assert len(asked) == 1
 
 
 @on_each_engine

@@ -92,6 +92,14 @@ class User:
         """The same person, whose plain requests say something else."""
         return replace(self, headers=headers)
 
+    def with_environment(self, more: Mapping[str, str]) -> Self:
+        """The same person with more in the environment of all clients."""
+        return replace(
+            self,
+            openstack_environment={**self.openstack_environment, **more},
+            glance_environment={**self.glance_environment, **more},
+        )
+
     def with_glance_environment(self, environment: Mapping[str, str]) -> Self:
         """The same person with another environment for `glance`."""
         return replace(self, glance_environment=environment)

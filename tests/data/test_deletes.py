@@ -96,3 +96,13 @@ def statuses(site: Site, status: str) -> set[str]:
     with closing(sqlite3.connect(path, timeout=20)) as connection:
         rows = connection.execute("SELECT id FROM images WHERE status = ?", (status,))
         return {row[0] for row in rows}
+
+
+def test_the_worker_beside_the_service_scrubs_what_is_delayed(start: Start) -> None:
+    site = start("--workers", "1", default="delayed_delete = true\nwakeup_time = 1\n")
+    kept, image_id = site.stored(b"kept"), site.stored(b"data")
+    assert site.ask("DELETE", f"/v2/images/{image_id}").status == 204
+    assert site.download(image_id).status == 404
+    assert soon(lambda: statuses(site, "deleted") == {image_id})
+    assert site.kept() == {kept}
+    assert site.service.stop() == 0

@@ -96,7 +96,7 @@ def test_an_image_comes_back_as_it_was(rows: Images, deletes: Deletes, database:
     image = saved(rows, Status.DEACTIVATED, *PLACES)
     before = left(database)
     deletes.begin(image)
-    deletes.cancel(image, image.locations)
+    deletes.cancel(image)
     assert rows.get(image.id) == image
     assert left(database) == before
     assert deletes.pending(older_than=-5) == []
@@ -107,7 +107,8 @@ def test_an_image_comes_back_with_what_is_left_of_it(
 ) -> None:
     image = saved(rows, Status.ACTIVE, *PLACES)
     deletes.begin(image)
-    deletes.cancel(image, image.locations[1:])
+    deletes.lost(image.locations[:1])
+    deletes.cancel(image)
     assert rows.get(image.id) == image.with_(locations=image.locations[1:])
     assert statuses(database, image_locations) == [("deleted", True), ("active", False)]
 

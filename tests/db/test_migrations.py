@@ -109,18 +109,18 @@ def test_only_our_tables_are_added_to_a_database_of_glance(empty):
     "revisions",
     [
         ("liberty",),
-        ("train_contract01",),
-        ("2023_1_contract01",),
+        ("rocky_contract02",),
+        ("rocky_contract02", "train_expand01"),
+        ("rocky_contract02", "2024_1_expand01"),
         ("2024_1_expand01",),
-        ("2023_1_contract01", "2024_1_expand01"),
     ],
     ids="+".join,
 )
-def test_an_older_glance_database_is_refused_with_what_to_do(empty, revisions):
+def test_a_glance_database_from_before_train_is_refused_with_what_to_do(empty, revisions):
     stamped(empty, *revisions)
 
     assert schema.check(empty).stand is Stand.OLDER
-    with pytest.raises(errors.BadSettings, match="glance-manage db sync") as refused:
+    with pytest.raises(errors.BadSettings, match=r"train_contract01.*glance-manage db") as refused:
         schema.sync(empty)
     assert all(revision in refused.value.message for revision in revisions)
     assert names(empty) == {"alembic_version", "images"}

@@ -67,6 +67,22 @@ def runs(database: Database) -> dict[str, int]:
         return {row.task_id: row.attempts for row in connection.execute(wanted)}
 
 
+def test_a_worker_hears_of_a_task_when_it_is_saved_and_not_before(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(database, "when_work_is_left", lambda: heard.append(len(runs(database))))
+    with pytest.raises(KeyError), database.writing() as connection:
+        rows.add(connection, new_task(), job="some")
+        raise KeyError
+    assert heard == []
+    add(database)
+    assert heard == [1]
+    with database.writing():
+        pass
+    assert heard == [1]
+
+
 @pytest.fixture
 def it(database: Database) -> Tasks:
     return Tasks(database, hours=48)

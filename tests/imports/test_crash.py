@@ -23,7 +23,7 @@ STORES = ("fast", "far")
 
 DEFAULT = """\
 enabled_backends = fast:file, far:file
-calotype_task_lease = 1
+calotype_task_lease = {lease}
 calotype_task_attempts = {attempts}
 """
 EXTRA = """\
@@ -43,11 +43,20 @@ allowed_ports = [{port}]
 class Site:
     """A service whose workers are started and killed by the test."""
 
-    def __init__(self, folder: Path, port: int, attempts: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        attempts: int,
+        *,
+        lease: int = 1,
+        database: str | None = None,
+    ) -> None:
         self.folder = folder
         self.service = Service(
             folder,
-            default=DEFAULT.format(attempts=attempts),
+            database=database,
+            default=DEFAULT.format(attempts=attempts, lease=lease),
             extra=EXTRA.format(folder=folder, port=port),
             arguments=("--no-worker", "--workers", "1"),
         )

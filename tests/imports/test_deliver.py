@@ -1,6 +1,8 @@
 """Bringing data to stores that take no files, that are full, or that go away meanwhile."""
 
+import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 from calotype import errors
 from calotype.app import build
 from calotype.db.engine import Database
-from calotype.imports import journey
+from calotype.imports import journey, run
+from calotype.imports.sources import StagedSource
+from calotype.jobs import make_runner
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
@@ -19,7 +23,7 @@ from calotype.stores.store import Source, Store
 from tests.api.cases import Given
 from tests.api.many_stores import ManyStores, many_stores
 from tests.imports.conftest import Importing
-from tests.imports.test_run import DATA, FAILED, queued_again
+from tests.imports.test_run import DATA, FAILED, TO, queued_again
 
 MakeImporting = Callable[..., Importing]
 
@@ -73,6 +77,153 @@ def test_data_is_read_into_stores_that_take_no_files(make_importing: MakeImporti
     assert importing.client.image(image_id)["stores"] == "one,two"
     assert (held(one, image_id), held(two, image_id)) == (DATA, DATA)
     assert importing.held() == {}
+
+
+class Counting(StagedSource):
+    """Staged data that counts how often it is read."""
+
+    readings = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[Source]:
+        type(self).readings += 1
+        with super().reading() as body:
+            yield body
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often staged data was read since the test began."""
+    monkeypatch.setattr(run, "StagedSource", Counting)
+    before = Counting.readings
+    return lambda: Counting.readings - before
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes were done, each time that imports said so."""
+    told: list[int] = []
+    tell = journey.Journey.tell
+
+    def listened(it: journey.Journey, size: int) -> None:
+        told.append(size)
+        tell(it, size)
+
+    monkeypatch.setattr(journey.Journey, "tell", listened)
+    return told
+
+
+def test_several_stores_are_filled_in_one_read(
+    make_importing: MakeImporting,
+    readings: Callable[[], int],
+    told: list[int],
+    small_folder: Path,
+    tmp_path: Path,
+) -> None:
+    """Two that take no files, one on another file system, and one that the file is moved to."""
+    one, two = MemoryStore(), MemoryStore()
+    importing = make_importing(
+        one=one, small=files(small_folder), here=files(tmp_path / "here"), two=two
+    )
+    image_id = importing.staged(DATA)
+    inode = (importing.site.folder / "staging" / image_id).stat().st_ino
+    importing.ask(image_id, all_stores=True).gave(202)
+    importing.work()
+    assert importing.task(image_id)[0] == "success"
+    assert set(importing.client.image(image_id)["stores"].split(",")) == {
+        "one", "small", "here", "two",
+    }  # fmt: skip
+    assert (held(one, image_id), held(two, image_id)) == (DATA, DATA)
+    assert (small_folder / image_id).read_bytes() == DATA
+    assert (tmp_path / "here" / image_id).stat().st_ino == inode
+    assert readings() == 1
+    assert told == sorted(told) and told[-1] == 4 * len(DATA)
+    assert importing.held() == {}
+
+
+def test_files_alone_are_not_read(
+    make_importing: MakeImporting, readings: Callable[[], int], tmp_path: Path
+) -> None:
+    importing = make_importing(one=files(tmp_path / "one"), two=files(tmp_path / "two"))
+    image_id = importing.staged(DATA)
+    importing.ask(image_id, all_stores=True).gave(202)
+    importing.work()
+    assert importing.client.image(image_id)["stores"] == "one,two"
+    assert readings() == 0
+
+
+@pytest.mark.parametrize(("limit", "reads"), [(None, 1), (1, 3), (2, 2), (3, 1), (9, 1)])
+def test_no_more_stores_are_written_at_once_than_the_operator_allows(
+    make_importing: MakeImporting, readings: Callable[[], int], limit: int | None, reads: int
+) -> None:
+    stores = {name: MemoryStore() for name in ("one", "two", "three")}
+    importing = make_importing(**stores)
+    image_id = importing.staged(DATA)
+    importing.ask(image_id, all_stores=True).gave(202)
+    settings = importing.site.parts.settings
+    wanted = replace(settings.imports, max_parallel_stores=limit)
+    make_runner(
+        replace(importing.site.parts, settings=replace(settings, imports=wanted))
+    ).run_waiting()
+    assert importing.task(image_id)[0] == "success"
+    assert [held(store, image_id) for store in stores.values()] == [DATA] * 3
+    assert readings() == reads
+
+
+@pytest.mark.parametrize("must_succeed", [True, False])
+def test_one_of_several_stores_is_full(
+    make_importing: MakeImporting, readings: Callable[[], int], must_succeed: bool
+) -> None:
+    one, full, two = MemoryStore(), MemoryStore(capacity=1 << 20), MemoryStore()
+    importing = make_importing(one=one, full=full, two=two)
+    image_id = importing.staged(DATA)
+    importing.ask(image_id, all_stores=True, all_stores_must_succeed=must_succeed).gave(202)
+    importing.work()
+    image = importing.client.image(image_id)
+    assert (image[FAILED], image[TO], readings()) == ("full", "", 1)
+    assert held(full, image_id) is None
+    if must_succeed:
+        assert importing.task(image_id)[0] == "failure"
+        assert held(one, image_id) is held(two, image_id) is None
+        queued_again(importing, image_id)
+    else:
+        assert importing.task(image_id)[0] == "success"
+        assert (image["status"], image["stores"]) == ("active", "one,two")
+        assert held(one, image_id) == held(two, image_id) == DATA
+
+
+def test_what_a_crash_left_in_stores_that_take_no_files_is_replaced(
+    make_importing: MakeImporting,
+) -> None:
+    one, two = MemoryStore(), MemoryStore()
+    importing = make_importing(one=one, two=two)
+    image_id = importing.staged(DATA)
+    for store in (one, two):
+        store.put(image_id, io.BytesIO(b"half of it"), None)
+    importing.ask(image_id, all_stores=True).gave(202)
+    importing.work()
+    assert importing.task(image_id)[0] == "success"
+    assert held(one, image_id) == held(two, image_id) == DATA
+
+
+def test_a_copy_to_several_stores_reads_the_image_once(make_importing: MakeImporting) -> None:
+    class Counted(MemoryStore):
+        reads = 0
+
+        def read(
+            self, location: Location, offset: int = 0, length: int | None = None
+        ) -> Iterator[bytes]:
+            self.reads += 1
+            return super().read(location, offset, length)
+
+    source, one, two = Counted(), MemoryStore(), MemoryStore()
+    importing = make_importing(source=source, one=one, two=two)
+    image_id = importing.client.create_active(DATA)
+    importing.ask(image_id, "copy-image", importing.admin, all_stores=True).gave(202)
+    importing.work()
+    assert importing.client.image(image_id)["stores"] == "source,one,two"
+    assert held(one, image_id) == held(two, image_id) == DATA
+    assert source.reads == 1
 
 
 def test_the_size_is_known_before_the_first_byte_goes_to_a_store(
@@ -189,16 +340,16 @@ def test_a_delete_is_noticed_while_bytes_move(
         def read(
             self, location: Location, offset: int = 0, length: int | None = None
         ) -> Iterator[bytes]:
-            for _ in range(100):
+            for _ in range(20):
                 self.blocks += 1
                 if self.blocks == 2:
                     importing.client.delete(f"/v2/images/{image_id}").gave(204)
-                yield bytes(10)
+                yield bytes(1 << 20)
 
     monkeypatch.setattr(journey, "LOOK", 0.0)
     store = Slow()
     importing = make_importing(one=store, two=MemoryStore())
-    image_id = importing.client.create_active(bytes(1000))
+    image_id = importing.client.create_active(bytes(20 << 20))
     importing.ask(image_id, "copy-image", importing.admin, stores=["two"]).gave(202)
     importing.work()
     (task,) = importing.site.parts.tasks.of_image(image_id)

@@ -78,3 +78,31 @@ def test_repeated_lines_make_a_list_over_all_files(write: Write) -> None:
 def test_values_may_go_over_several_lines(write: Write) -> None:
     path = write("[DEFAULT]\nenabled_import_methods = [glance-direct,\n  copy-image]\n")
     assert load([path]).imports.enabled_import_methods == ("glance-direct", "copy-image")
+
+
+# -- one more file beside the others ---------------------------------------------------------------
+
+
+def test_a_companion_is_read_last_where_it_lies_beside_the_others(write: Write) -> None:
+    path = write("[DEFAULT]\nscrub_time = 1\nwakeup_time = 2\n")
+    assert load([path], companion="glance-scrubber.conf").scrubber.scrub_time == 1
+    beside = write("[DEFAULT]\nscrub_time = 3\n", "glance-scrubber.conf")
+    settings = load([path], companion="glance-scrubber.conf")
+    assert (settings.scrubber.scrub_time, settings.scrubber.wakeup_time) == (3, 2)
+    assert settings.files == (path, beside)
+    assert load([path]).scrubber.scrub_time == 1
+
+
+def test_a_companion_that_was_named_keeps_its_place(write: Write) -> None:
+    beside = write("[DEFAULT]\nscrub_time = 3\n", "glance-scrubber.conf")
+    path = write("[DEFAULT]\nscrub_time = 1\n")
+    assert load([beside, path], companion="glance-scrubber.conf").scrubber.scrub_time == 1
+    assert load([beside], companion="glance-scrubber.conf").files == (beside,)
+
+
+def test_a_companion_alone_in_the_standard_directory(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("[DEFAULT]\nscrub_time = 3\n", "glance-scrubber.conf")
+    monkeypatch.setenv("OS_GLANCE_CONFIG_DIR", str(Path(path).parent))
+    assert load(companion="glance-scrubber.conf").scrubber.scrub_time == 3

@@ -11,18 +11,38 @@ from typing import Any
 import pytest
 
 from calotype.db.engine import connect
+from tests.formats.samples import qcow2_header
+from tests.imports.web import Web, page, serving
 from tests.service import Service, environment
 from tests.tasks.site import GIB, Site, until
 
 PAGE = Path(__file__).parents[2] / "docs" / "api" / "tasks.md"
 #: A command, and the answer that the page says it gives.
-EXAMPLES = re.findall(r"```sh\n(.*?)```\n\n```http\n(.*?)\n\n(.*?)```", PAGE.read_text(), re.S)
+_EXAMPLE = re.compile(r"```sh\n(.*?)```\n\n```http\n(.*?)\n\n(.*?)```", re.S)
+_OF_IMAGES, _, _OF_ALL = PAGE.read_text().partition("\n## The tasks API\n")
+EXAMPLES, TASKS_API = _EXAMPLE.findall(_OF_IMAGES), _EXAMPLE.findall(_OF_ALL)
+
+IMPORTS = """\
+[import_filtering_opts]
+allowed_hosts = [127.0.0.1]
+allowed_ports = [{port}]
+"""
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def web() -> Iterator[Web]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service that asks nobody who calls, as one has it for a first look."""
-    service = Service(tmp_path_factory.mktemp("service"), arguments=("--workers", "1"))
+    service = Service(
+        tmp_path_factory.mktemp("service"),
+        extra=IMPORTS.format(port=web.port),
+        arguments=("--workers", "1"),
+    )
     database = connect(service.database)
     with service:
         yield Site(service, database)
@@ -30,8 +50,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_the_page_has_examples() -> None:
-    assert len(EXAMPLES) == 4
-    assert PAGE.read_text().count("curl") == len(EXAMPLES)
+    assert (len(EXAMPLES), len(TASKS_API)) == (4, 3)
+    assert PAGE.read_text().count("curl") == len(EXAMPLES) + len(TASKS_API)
 
 
 def test_the_examples_do_what_the_page_says(
@@ -49,7 +69,7 @@ def test_the_examples_do_what_the_page_says(
     for command, line, body in EXAMPLES:
         if "/tasks" in command:
             until(lambda: site.tasks(image_id)[0]["message"], "progress")
-        got_line, got = run(command, site, image_id)
+        got_line, got = run(command, site, image_id=image_id)
         assert got_line == line
         assert shape(got) == shape(json.loads(body))
     assert got["tasks"][0]["status"] == "processing"
@@ -57,9 +77,30 @@ def test_the_examples_do_what_the_page_says(
     site.ask("DELETE", f"/v2/images/{image_id}").gave(204)
 
 
-def run(command: str, site: Site, image_id: str) -> tuple[str, Any]:
+def test_the_tasks_api_does_what_the_page_says(
+    site: Site, web: Web, missing_server: Callable[[str, str], None]
+) -> None:
+    if shutil.which("curl") is None:
+        missing_server("curl", "curl is not installed: apt-get install curl")
+    web.pages["/debian.qcow2"] = page(qcow2_header())
+    made: dict[str, Any] = {}
+    for command, line, body in TASKS_API:
+        words = {"disk_url": f"{web.url}/debian.qcow2", "task_id": str(made.get("id"))}
+        if made:
+            site.ended(made["image_id"], made["id"])
+        got_line, got = run(command, site, **words)
+        made = made or got
+        assert got_line == line
+        assert shape(got) == shape(json.loads(body))
+    (task,) = got["tasks"]
+    assert (task["id"], task["status"]) == (made["id"], "success")
+    image = site.show(made["image_id"])
+    assert (image["status"], image["name"], image["disk_format"]) == ("active", "Debian", "qcow2")
+
+
+def run(command: str, site: Site, **more: str) -> tuple[str, Any]:
     """The status line and the JSON of a command's answer."""
-    words = {"image_url": site.service.url, "token": "any", "image_id": image_id}
+    words = {"image_url": site.service.url, "token": "any", **more}
     done = subprocess.run(
         ["bash", "-euc", command],
         env=environment(words),

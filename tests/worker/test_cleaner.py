@@ -263,7 +263,7 @@ def test_a_store_in_trouble_is_asked_again_later(
 
 def test_an_image_that_came_back_keeps_its_data(scene: Scene) -> None:
     image = scene.pending(PATIENCE + 5)
-    leases = Interrupted(scene.database, lambda: scene.deletes.cancel(image, image.locations))
+    leases = Interrupted(scene.database, lambda: scene.deletes.cancel(image))
     assert scene.make_cleaner(PATIENCE, leases).finish_deletes() == 0
     assert scene.status(image) is Status.ACTIVE
     assert held(scene.store) == {image.locations[0].url}

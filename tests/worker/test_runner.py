@@ -430,6 +430,21 @@ def test_a_free_thread_does_not_wait_for_the_next_look(
     assert queue.waiting() == []
 
 
+def test_a_runner_that_is_woken_looks_at_once(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK", float(PATIENCE))
+    runner = queue.runner(threads=1, leases=Leases(queue.database, 100 * PATIENCE))
+    first = queue.add()
+    with running(queue, runner):
+        until(lambda: queue.job.done == [first])
+        queue.job.does = lambda work: queue.stop.set()
+        second = queue.add()
+        runner.wake()
+        assert queue.stop.wait(PATIENCE / 2)
+    assert queue.job.done == [first, second]
+
+
 def test_tasks_of_a_newer_release_are_left_to_it(queue: Queue) -> None:
     newer, ours = queue.add(job="newer"), queue.add()
     with running(queue, queue.runner(threads=1)):

@@ -22,6 +22,7 @@ from tools.bench.measurements import (
     warm_uploads,
 )
 from tools.bench.peers import Peer
+from tools.bench.work import copied, hashed, imported
 
 #: How Calotype is measured: as it is by default, and with cheaper digests.
 OURS = ("calotype", "calotype-no-md5", "calotype-sha256")
@@ -91,6 +92,27 @@ MEASUREMENTS = (
         download(8),
         ("calotype", "glance", "nginx"),
         prepare=store_one,
+        transfers=True,
+    ),
+    Measurement(
+        "import",
+        "import of {size} that is staged",
+        imported,
+        prepare=warm_uploads,
+        transfers=True,
+    ),
+    Measurement(
+        "copy",
+        "copy of {size} to a second file store",
+        copied,
+        prepare=warm_uploads,
+        transfers=True,
+    ),
+    Measurement(
+        "hash",
+        "digests of {size}, md5 and sha512",
+        hashed(),
+        ("calotype", "openssl"),
         transfers=True,
     ),
 )

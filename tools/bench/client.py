@@ -22,8 +22,15 @@ from typing import Any
 HOST = "127.0.0.1"
 #: Seconds after which a silent server counts as broken.
 PATIENCE = 120
+#: Seconds between two looks whether some work is done.
+LOOK = 0.02
 #: Most bytes asked of the kernel in one call.
 PIECE = 4 << 20
+
+#: Who asks. Heard only by the server that is set up to believe it.
+WHO = (
+    "X-Identity-Status: Confirmed", "X-Roles: admin", "X-User-Id: bench", "X-Project-Id: bench",
+)  # fmt: skip
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -129,7 +136,7 @@ class Connection:
 def request(method: str, path: str, *headers: str, body: bytes = b"", length: int = 0) -> bytes:
     """A request as bytes; `length` when the body is sent later."""
     size = length or len(body)
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *headers]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *WHO, *headers]
     if size or method in ("POST", "PUT"):
         lines.append(f"Content-Length: {size}")
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -207,6 +214,30 @@ def ask(job: dict[str, Any]) -> dict[str, Any]:
     return {"times": times, "bodies": [b.decode() for b in bodies] if keep else []}
 
 
+def until(job: dict[str, Any]) -> dict[str, Any]:
+    """Ask for work (method, path, body), and then for a path until its body matches a pattern.
+
+    Another pattern says that it failed. The time is that from the request to the match.
+    """
+    connection = Connection(job["port"])
+    method, path, content = job["request"]
+    kind = "Content-Type: application/json"
+    connection.ask(request(method, path, kind, body=content.encode()))
+    connection.answer(202)
+    done, failed = re.compile(job["done"].encode()), re.compile(job["failed"].encode())
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        connection.ask(request("GET", job["look_at"]))
+        body = connection.answer(200)
+        if done.search(body):
+            connection.close()
+            return {}
+        if failed.search(body):
+            raise Refused(f"It failed: {body[-500:]!r}")
+        time.sleep(LOOK)
+    raise Refused(f"It is not done after {PATIENCE} seconds: {body[-500:]!r}")
+
+
 def walk(job: dict[str, Any]) -> dict[str, Any]:
     """Follow a list from its first page to its last; how many images it has."""
     connection, path, count = Connection(job["port"]), job["path"], 0
@@ -273,6 +304,7 @@ JOBS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "download": download,
     "digest": digest,
     "ask": ask,
+    "until": until,
     "walk": walk,
     "load": load,
 }

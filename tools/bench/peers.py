@@ -25,7 +25,7 @@ PROCESSES, THREADS = 2, 4
 
 CONFIG = """\
 [DEFAULT]
-enabled_backends = file:file
+enabled_backends = file:file,second:file
 {default}
 [database]
 connection = {database}
@@ -33,6 +33,8 @@ connection = {database}
 default_backend = file
 [file]
 filesystem_store_datadir = {folder}/images
+[second]
+filesystem_store_datadir = {folder}/second
 [os_glance_staging_store]
 filesystem_store_datadir = {folder}/staging
 [os_glance_tasks_store]
@@ -43,8 +45,18 @@ lock_path = {folder}/lock
 enforce_new_defaults = false
 enforce_scope = false
 [paste_deploy]
-flavor =
 {paste}
+"""
+
+#: Glance does no import for nobody, and so is told who asks, as a middleware before it would; the
+#: client says it in the headers of every request.
+NAMED = """
+[composite:glance-api-named]
+paste.composite_factory = glance.api:root_app_factory
+/: named
+/healthcheck: healthcheck
+[pipeline:named]
+pipeline = cors http_proxy_to_wsgi versionnegotiation context rootapp
 """
 
 NGINX = """\
@@ -143,8 +155,9 @@ def glance(folder: Path, database: str) -> Peer:
     uwsgi = GLANCE / "bin" / "uwsgi"
     if not uwsgi.exists():
         raise Missing("Glance is not installed: make bench installs it into .bench")
-    config = _configure(folder, database, "", f"config_file = {folder}/glance-api-paste.ini")
-    shutil.copy(GLANCE / "etc" / "glance" / "glance-api-paste.ini", folder)
+    paste = folder / "glance-api-paste.ini"
+    config = _configure(folder, database, "", f"flavor = named\nconfig_file = {paste}")
+    paste.write_text((GLANCE / "etc" / "glance" / paste.name).read_text() + NAMED)
     environment = {"OS_GLANCE_CONFIG_DIR": str(folder)}
     _run([str(GLANCE / "bin" / "glance-manage"), "--config-file", str(config), "db_sync"], {})
     peer = Peer("glance", folder, environment=environment)
@@ -188,6 +201,20 @@ def bare(folder: Path) -> Peer:
     return peer
 
 
+class OpenSSL(Peer):
+    """No server: the command that hashes a file."""
+
+    def start(self) -> float:
+        """Nothing to start. Raises Missing when it is not installed."""
+        program("openssl", "/usr/bin", brought_by="openssl")
+        return 0.0
+
+
+def openssl(folder: Path) -> Peer:
+    """The command `openssl`."""
+    return OpenSSL("openssl", folder)
+
+
 def versions() -> dict[str, str]:
     """The versions of all that is measured, as far as it is installed."""
     found = {
@@ -207,7 +234,7 @@ def versions() -> dict[str, str]:
 
 def _configure(folder: Path, database: str, default: str, paste: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("images", "staging", "tasks"):
+    for name in ("images", "second", "staging", "tasks"):
         (folder / name).mkdir(exist_ok=True)
     config = folder / "glance-api.conf"
     config.write_text(CONFIG.format(folder=folder, database=database, default=default, paste=paste))

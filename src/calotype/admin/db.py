@@ -27,7 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: calotype db sync && calotype db purge --age-in-days 90 --max-rows -1",
     )
     verbs = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add(verbs, "sync", sync, "create or complete the tables", "upgrade", revision=True)
+    _add(verbs, "sync", sync, "create, upgrade or complete the tables", "upgrade", revision=True)
     _add(verbs, "version", version, "print the revision of the database")
     _add(verbs, "check", check, "say whether the database is up to date, also by exit code 0, 3, 5")
     _add(verbs, "expand", sync, "the first step of an upgrade: the same as sync")
@@ -88,19 +88,25 @@ def _run(verb: Callable[[Database, argparse.Namespace], int], args: argparse.Nam
 def glance_arguments(arguments: Sequence[str]) -> list[str]:
     """The arguments of `glance-manage` as ours: `db_sync` is `db sync`; logging options go."""
     ours: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in ("-d", "--debug", "--nodebug"):
-            continue
-        if argument.startswith(("--log-file", "--log-dir")):
-            if "=" not in argument:
-                next(rest, None)
-            continue
+    for argument in without_logging(arguments):
         if argument.startswith("db_") and "db" not in ours:
             ours += ["db", argument.removeprefix("db_")]
         else:
             ours.append(argument)
     return ours
+
+
+def without_logging(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command of Glance without options on logging: the files say that here."""
+    left: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument.startswith(("--log-file", "--log-dir")):
+            if "=" not in argument:
+                next(rest, None)
+        elif argument not in ("-d", "--debug", "--nodebug"):
+            left.append(argument)
+    return left
 
 
 # -- the commands --------------------------------------------------------------------------------
@@ -119,9 +125,9 @@ def sync(database: Database, args: argparse.Namespace) -> int:
 
 
 def version(database: Database, args: argparse.Namespace) -> int:
-    """Print Glance's revision of the database, alone on its line, or why there is none."""
+    """Print Glance's revisions of the database, one on each line, or why there is none."""
     state = schema.check(database)
-    print(", ".join(state.revisions) or state.advice)
+    print("\n".join(state.revisions) or state.advice)
     return 0
 
 
@@ -143,7 +149,9 @@ def migrate(database: Database, args: argparse.Namespace) -> int:
 
 
 def contract(database: Database, args: argparse.Namespace) -> int:
-    """Nothing, but not before `expand` was run."""
+    """Nothing when `expand` was ours. After Glance's own, the rest; refused before any."""
+    if schema.GLANCE_EXPANDED in schema.check(database).revisions:
+        return sync(database, args)
     schema.require_current(database)
     print("The database is up to date: nothing to do.")
     return 0

@@ -8,7 +8,8 @@ from typing import Any
 
 import calotype
 from calotype import errors
-from calotype.admin import config, db, hashes, policy, serve, sweep
+from calotype.admin import config, db, hashes, policy, scrub, serve, sweep
+from calotype.settings.files import SCRUBBER_FILE
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
 
@@ -20,6 +21,7 @@ examples:
   calotype config sample                             print every option with its meaning
   calotype policy sample                             print every policy rule
   calotype hash --missing                            calculate the digests that images lack
+  calotype scrub --restore IMAGE_ID                  bring a deleted image back
   calotype verify --all                              compare all data with its digests
 """
 
@@ -35,6 +37,11 @@ class Arguments(argparse.Namespace):
         """The configuration that the options name. Raises BadSettings."""
         return load(self.config_file, self.config_dir)
 
+    @cached_property
+    def scrubber_settings(self) -> Settings:
+        """The same with glance-scrubber.conf, where there is one. Raises BadSettings."""
+        return load(self.config_file, self.config_dir, companion=SCRUBBER_FILE)
+
 
 def parser(program: str = "calotype") -> argparse.ArgumentParser:
     """The whole command line."""
@@ -47,7 +54,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=calotype.__version__)
     add_config_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, db, config, policy, sweep, hashes):
+    for module in (serve, db, config, policy, sweep, scrub, hashes):
         module.add_parser(commands)
     for command in commands.choices.values():
         add_config_options(command, again=True)
@@ -89,3 +96,8 @@ def glance_api() -> int:
 def glance_manage() -> int:
     """`glance-manage`: `calotype db`, with Glance's spellings of the commands."""
     return main(db.glance_arguments(sys.argv[1:]), program="glance-manage")
+
+
+def glance_scrubber() -> int:
+    """`glance-scrubber`: the same as `calotype scrub`."""
+    return main(["scrub", *db.without_logging(sys.argv[1:])], program="glance-scrubber")

@@ -1,14 +1,13 @@
 """`calotype serve`: the API processes (gunicorn) and, beside them, one worker process."""
 
 import argparse
+import gc
 import ipaddress
 import logging
 import os
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,17 @@ from gunicorn.app.base import BaseApplication
 from calotype import errors
 from calotype.admin import logs
 from calotype.admin.http_server import ServerLog, Worker, limit_silence
+from calotype.admin.quickstart import quickstart
+from calotype.admin.sweep import work
+from calotype.admin.worker_process import WorkerProcess
 from calotype.app import build
 from calotype.parts import Parts, assemble, prepare
-from calotype.settings.load import load
 from calotype.settings.tree import Settings
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds a stopping process gives its running transfers to come to an end.
 GRACE = 300
-#: Seconds before a worker process that ended by itself is started again.
-RESPAWN_PAUSE = 5.0
 
 TRY_IT = """
 Calotype serves {url} from {folder} (no authentication: everybody is admin).
@@ -116,23 +115,17 @@ def run(args: argparse.Namespace) -> int:
     prepare(parts, create=bool(args.quickstart))
     if args.quickstart:
         print(TRY_IT.format(url=listen.url, folder=args.quickstart), flush=True)
-    worker = None if args.no_worker else WorkerProcess(worker_command(args))
+    worker = None if args.no_worker else WorkerProcess(partial(_work_beside, parts))
+    if worker is not None:
+        parts.database.when_work_is_left = worker.wake
     Server(parts, listen, worker).run()
     return 0
 
 
-def quickstart(folder: Path) -> Settings:
-    """Settings that need no file: everything below `folder`."""
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    return load(
-        overrides={
-            ("database", "connection"): f"sqlite:///{folder}/calotype.db",
-            ("glance_store", "filesystem_store_datadir"): str(folder / "images"),
-            ("DEFAULT", "node_staging_uri"): f"file://{folder}/staging",
-        },
-        use_defaults_only=True,
-    )
+def _work_beside(parts: Parts, service: int, bell: int) -> None:
+    parts.database.after_fork()
+    # Ends with the service even if that died before this process had begun.
+    work(parts, orphaned=lambda: os.getppid() != service, bell=bell)
 
 
 def refuse_open_door(settings: Settings, host: str, *, insecure: bool) -> None:
@@ -152,45 +145,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def worker_command(args: argparse.Namespace) -> list[str]:
-    """The command of the worker process: this program with the same configuration."""
-    command = [sys.executable, "-m", "calotype"]
-    for name, values in (("--config-file", args.config_file), ("--config-dir", args.config_dir)):
-        for value in values:
-            command += [name, value]
-    quick = ["--quickstart", str(args.quickstart)] if args.quickstart else []
-    return [*command, "worker", "--attached", str(os.getpid()), *quick]
-
-
-class WorkerProcess:
-    """The worker beside the API: started with it, started again when it dies, ended with it."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._command = command
-        self._stop = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the process, and a thread that watches it."""
-        threading.Thread(target=self._keep, name="worker-keeper", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the process and wait for it."""
-        self._stop.set()
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait()
-
-    def _keep(self) -> None:
-        while not self._stop.is_set():
-            # In a group of its own: Ctrl-C reaches us, and we end it.
-            self._process = subprocess.Popen(self._command, start_new_session=True)
-            while self._process.poll() is None and not self._stop.wait(1.0):
-                pass
-            if not self._stop.wait(RESPAWN_PAUSE):
-                LOG.error("The worker process ended; starting it again")
 
 
 class Server(BaseApplication):
@@ -236,8 +190,12 @@ class Server(BaseApplication):
         def when_ready(server: Any) -> None:
             limit_silence(server.LISTENERS, self._parts.settings.service.calotype_client_timeout)
             LOG.info("Calotype serves %s", self._listen.url)
+            # What is loaded stays: the collector need not look at it again, which would make each
+            # process write to, and so copy, the pages that all of them share.
+            gc.collect()
+            gc.freeze()
             if self._worker is not None:
-                self._worker.start()
+                self._worker.start(listener.fileno() for listener in server.LISTENERS)
 
         def on_exit(_server: Any) -> None:
             if self._worker is not None:

@@ -5,13 +5,17 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+from calotype import errors
 from calotype.admin import logs
-from calotype.admin.serve import quickstart
-from calotype.jobs import make_leftovers, make_runner
+from calotype.admin.quickstart import quickstart
+from calotype.jobs import make_leftovers, make_runner, make_scrubber
 from calotype.parts import Parts, assemble, prepare
+from calotype.settings.load import scrubber_settings
 from calotype.worker.cleaner import Cleaner
+from calotype.worker.runner import Runner
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +27,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="do the work beside the API",
         description="Run the background jobs until SIGTERM; `calotype serve` starts one of these.",
     )
-    worker.add_argument("--attached", type=int, metavar="PID", help=argparse.SUPPRESS)
     sweep = commands.add_parser(
         "sweep",
         help="remove what crashes left behind, once",
@@ -57,28 +60,59 @@ def run_sweep(args: argparse.Namespace) -> int:
 
 def run_worker(args: argparse.Namespace) -> int:
     """Pass after pass, until a signal."""
-    parts = _parts(args)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    cleaning = threading.Thread(target=_clean, args=(parts, stop, args.attached), name="cleaner")
-    cleaning.start()
-    LOG.info("Worker process %d is ready", os.getpid())
-    make_runner(parts).run(stop)
-    cleaning.join()
-    LOG.info("Worker process %d ends", os.getpid())
+    work(_parts(args), orphaned=lambda: False)
     return 0
 
 
-def _clean(parts: Parts, stop: threading.Event, attached: int | None) -> None:
+def work(parts: Parts, orphaned: Callable[[], bool], bell: int | None = None) -> None:
+    """Be a worker until SIGTERM, or until `orphaned` says that nobody is there to send one.
+
+    `bell`: a descriptor that can be read when there is a new task.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    beside = [
+        threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner"),
+        threading.Thread(target=_scrub, args=(parts, stop), name="scrubber"),
+    ]
+    for thread in beside:
+        thread.start()
+    runner = make_runner(parts)
+    if bell is not None:
+        threading.Thread(target=_listen, args=(bell, runner), name="bell", daemon=True).start()
+    LOG.info("Worker process %d is ready", os.getpid())
+    runner.run(stop)
+    for thread in beside:
+        thread.join()
+    LOG.info("Worker process %d ends", os.getpid())
+
+
+def _listen(bell: int, runner: Runner) -> None:
+    while os.read(bell, 4096):
+        runner.wake()
+
+
+def _scrub(parts: Parts, stop: threading.Event) -> None:
+    """Scrub, where deletes are delayed; where they are not the cleaner finishes all of them."""
+    if not parts.settings.scrubber.delayed_delete:
+        return
+    try:
+        wanted = scrubber_settings(parts.settings)
+    except errors.BadSettings as error:
+        LOG.error("Deleted images are not scrubbed here: %s", error.message)
+        return
+    if wanted.wakeup_time > 0:
+        make_scrubber(parts, wanted).run(stop, interval=wanted.wakeup_time, keep=False)
+
+
+def _clean(parts: Parts, stop: threading.Event, orphaned: Callable[[], bool]) -> None:
     service = parts.settings.service
     _cleaner(parts, None).run(
         stop,
         often=service.calotype_task_lease,
         interval=service.calotype_sweep_interval,
-        # A worker that `calotype serve` started ends with it, even if that died before this one
-        # had begun; any other worker may outlive its shell.
-        orphaned=lambda: attached is not None and os.getppid() != attached,
+        orphaned=orphaned,
     )
     stop.set()
 

@@ -53,7 +53,10 @@ NEW_IMPORT: Document = {
                 "uri": {"type": "string", "minLength": 1},
                 "glance_image_id": {"type": "string", "pattern": UUID},
                 "glance_region": {"type": "string", "minLength": 1},
-                "glance_service_interface": {"type": "string", "minLength": 1},
+                "glance_service_interface": {
+                    "type": "string",
+                    "enum": ["public", "internal", "admin"],
+                },
             },
         },
         "stores": {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}},

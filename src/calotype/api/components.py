@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calotype.api import bodies
-from calotype.api.schemas import Document
+from calotype.api.schemas import LONG, Document
 
 #: The texts that can be stored; see `validator.check_text`.
 _TEXT = r"^[\u0001-\ud7ff\ue000-\uffff]*$"
@@ -14,6 +14,9 @@ _POINTER = {"type": "string", "pattern": "^/(([^/~]|~[01])*|locations/([0-9]+|-)
 
 #: The fields of an image that not every site shows.
 _SOMETIMES = frozenset({"direct_url", "locations", "stores"})
+
+#: The fields of a task that older tasks of Glance lack.
+_REFERS = frozenset({"image_id", "request_id", "user_id"})
 
 
 def build(documents: Mapping[str, Document]) -> dict[str, Any]:
@@ -43,6 +46,9 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
         "Members": _list_of("members", ref("Member"), schema="string"),
         "NewMember": storable(bodies.NEW_MEMBER),
         "MemberStatus": bodies.MEMBER_STATUS,
+        "Task": _task(documents["task"]),
+        "Tasks": _list_of("tasks", _stub(documents["task"]), first="string", schema="string"),
+        "NewTask": storable(bodies.NEW_TASK),
         "ImageTask": _image_task(),
         "ImageTasks": _list_of("tasks", ref("ImageTask")),
         "HashRequest": {
@@ -57,6 +63,16 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
         "Stores": _list_of("stores", _store()),
         "Usage": _usage(),
     }
+
+
+def _task(document: Document) -> dict[str, Any]:
+    always = [name for name in document["properties"] if name not in _REFERS]
+    return {**_shape(document), "required": always}
+
+
+def _stub(document: Document) -> dict[str, Any]:
+    shown = {k: v for k, v in document["properties"].items() if k not in LONG}
+    return _task({**document, "properties": shown})
 
 
 def _image_task() -> dict[str, Any]:

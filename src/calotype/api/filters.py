@@ -1,4 +1,7 @@
-"""The query of a list request as a `Filter`. Everything unknown is a property to compare."""
+"""The query of a list request as a `Filter`, where everything unknown is a property to compare.
+
+Tasks have no properties: there, what is unknown is refused.
+"""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -7,8 +10,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from calotype import errors
-from calotype.model.filter import SORT_KEYS, Condition, Filter, Order, Test, Value
+from calotype.api.validator import label
+from calotype.model.filter import (
+    SORT_KEYS,
+    TASK_SORT_KEYS,
+    Condition,
+    Filter,
+    Order,
+    TaskFilter,
+    Test,
+    Value,
+)
 from calotype.model.image import Visibility
+from calotype.model.task import TYPES, TaskStatus
 
 _INT_MAX = (1 << 63) - 1
 #: The most tags and properties that are compared at once.
@@ -51,38 +65,49 @@ def parse(query: Mapping[str, Sequence[str]], paging: Paging) -> Filter:
     return Filter(
         conditions=tuple(draft.conditions),
         properties=draft.properties,
-        order=_order(query),
+        order=_order(query, SORT_KEYS),
         limit=min(limit, paging.maximum),
         **draft.fields,
     )
 
 
-def _order(query: Mapping[str, Sequence[str]]) -> tuple[Order, ...]:
+def parse_tasks(query: Mapping[str, Sequence[str]], paging: Paging) -> TaskFilter:
+    """The page of tasks a list request asks for. Raises Invalid as `parse` does."""
+    draft = _Draft()
+    for name, values in query.items():
+        if name not in _TASK_PARSERS:
+            raise errors.Invalid(
+                f"{label(name)}: tasks cannot be chosen by this; use {_list([*_TASK_PARSERS])}"
+            )
+        _TASK_PARSERS[name](draft, name, values)
+    limit = min(draft.fields.pop("limit", paging.default), paging.maximum)
+    return TaskFilter(order=_order(query, TASK_SORT_KEYS), limit=limit, **draft.fields)
+
+
+def _order(query: Mapping[str, Sequence[str]], known: Sequence[str]) -> tuple[Order, ...]:
     keys, directions = query.get("sort_key", ()), query.get("sort_dir", ())
     if "sort" in query:
         if keys or directions:
             raise errors.Invalid("sort: cannot be combined with sort_key or sort_dir")
         pairs = [part.strip().partition(":") for part in query["sort"][-1].split(",")]
-        order = [_one_order("sort", key, direction) for key, _, direction in pairs]
+        order = [_one_order("sort", key, direction, known) for key, _, direction in pairs]
         only = None
     else:
         if len(directions) > 1 and len(directions) != len(keys):
             raise errors.Invalid("sort_dir: give one for all sort_key, or one for each")
         spread = directions if len(directions) > 1 else [*directions, ""][:1] * len(keys)
-        order = [_one_order("sort_key", k, d) for k, d in zip(keys, spread, strict=True)]
+        order = [_one_order("sort_key", k, d, known) for k, d in zip(keys, spread, strict=True)]
         only = directions[0] if len(directions) == 1 else None
-    order += [_one_order("sort_dir", extra, only or "") for extra in ("created_at", "id")]
+    order += [_one_order("sort_dir", extra, only or "", known) for extra in ("created_at", "id")]
     first: dict[str, Order] = {}
     for one in order:  # what a key has ordered once, it cannot order again
         first.setdefault(one.key, one)
     return tuple(first.values())
 
 
-def _one_order(parameter: str, key: str, direction: str) -> Order:
-    if key not in SORT_KEYS:
-        raise errors.Invalid(
-            f"{parameter}: cannot sort by {key!r}; the keys are {_list(SORT_KEYS)}"
-        )
+def _one_order(parameter: str, key: str, direction: str, known: Sequence[str]) -> Order:
+    if key not in known:
+        raise errors.Invalid(f"{parameter}: cannot sort by {key!r}; the keys are {_list(known)}")
     if direction not in ("", "asc", "desc"):
         raise errors.Invalid(f"{parameter}: the direction is asc or desc, not {direction!r}")
     return Order(key, descending=direction != "asc")
@@ -214,6 +239,15 @@ def _unsupported(_draft: _Draft, name: str, _values: Sequence[str]) -> None:
     raise errors.Invalid(f"{name}: this filter is not supported")
 
 
+def _one_of(known: Sequence[str]) -> Callable[[_Draft, str, Sequence[str]], None]:
+    def parse_choice(draft: _Draft, name: str, values: Sequence[str]) -> None:
+        if values[-1] not in known:
+            raise errors.Invalid(f"{name}: must be one of {_list(known)}, not {values[-1]!r}")
+        draft.fields[name] = values[-1]
+
+    return parse_choice
+
+
 def _property(draft: _Draft, name: str, values: Sequence[str]) -> None:
     draft.properties[name] = values[-1]
 
@@ -237,4 +271,12 @@ _PARSERS: dict[str, Callable[[_Draft, str, Sequence[str]], None]] = {
     **dict.fromkeys(("min_ram", "min_disk", "size"), _number),
     **{f"{c}_min": _bound(c, Test.GTE) for c in ("size", "min_ram", "min_disk")},
     **{f"{c}_max": _bound(c, Test.LTE) for c in ("size", "min_ram", "min_disk")},
+}
+
+_TASK_PARSERS: dict[str, Callable[[_Draft, str, Sequence[str]], None]] = {
+    "type": _one_of(TYPES),
+    "status": _one_of(list(TaskStatus)),
+    "limit": _limit,
+    "marker": _marker,
+    **dict.fromkeys(("sort", "sort_key", "sort_dir"), _sorting),
 }

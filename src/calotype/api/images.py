@@ -1,16 +1,13 @@
 """Image records over HTTP: /v2/images and what hangs on one image but its data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 import falcon
 
 from calotype import errors
 from calotype.api import filters, patch, render, web
 from calotype.api.bodies import Bodies
-from calotype.api.validator import check_text, label
 from calotype.services.images import Images
 
 
@@ -35,11 +32,11 @@ class ImagesApi:
 
     def list(self, req: falcon.Request, resp: falcon.Response) -> None:
         """GET /v2/images: one page. 200."""
-        query = _query(req)
+        query = web.query(req)
         wanted = filters.parse(query, self.paging)
         caller = web.caller(req)
         page, after = self.images.list(caller, wanted)
-        links = _links("/v2/images", query, after)
+        links = web.links("/v2/images", query, after)
         web.put_json(resp, render.images(page, self.shown, links, admin=caller.is_admin))
 
     def show(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
@@ -91,23 +88,3 @@ class ImagesApi:
         web.no_body(req)
         self.images.untag(web.caller(req), image_id, tag)
         resp.status = 204
-
-
-def _query(req: falcon.Request) -> dict[str, list[str]]:
-    """The query, each name with its values in order. Raises Invalid when it is no text we keep."""
-    try:
-        query = parse_qs(req.query_string, keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise errors.Invalid("The query of the URL is not valid UTF-8, or far too long") from error
-    for name, values in query.items():
-        check_text([name, *values], label(name))
-    return query
-
-
-def _links(path: str, query: Mapping[str, Sequence[str]], after: str | None) -> dict[str, str]:
-    kept: dict[str, Any] = {name: values for name, values in query.items() if name != "marker"}
-    first = urlencode(kept, doseq=True)
-    links = {"first": f"{path}?{first}" if first else path}
-    if after is not None:
-        links["next"] = f"{path}?{urlencode({**kept, 'marker': after}, doseq=True)}"
-    return links

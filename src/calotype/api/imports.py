@@ -19,10 +19,13 @@ class ImportsApi:
     def start(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """POST /v2/images/{id}/import: begin an import. 202."""
         body = self.bodies.check_import(web.json_body(req))
-        stores = body.get("stores")
+        method, stores = body["method"], body.get("stores")
         wanted = Wanted(
-            method=body["method"]["name"],
-            uri=body["method"].get("uri"),
+            method=method["name"],
+            uri=method.get("uri"),
+            remote_id=method.get("glance_image_id", ""),
+            region=method.get("glance_region", ""),
+            interface=method.get("glance_service_interface", "public"),
             stores=None if stores is None else tuple(stores),
             store=req.get_header("X-Image-Meta-Store"),
             all_stores=body.get("all_stores", False),

@@ -88,6 +88,7 @@ def caller_from(environ: WSGIEnvironment, request_id: str) -> Caller:
         system_scope=_system_scope(environ),
         service_roles=_service_roles(environ),
         token=environ.get("HTTP_X_AUTH_TOKEN") or None,
+        catalog=environ.get("HTTP_X_SERVICE_CATALOG") or None,
     )
 
 

@@ -16,6 +16,7 @@ PATH_PARAMETERS: Mapping[str, Parameter] = {
     "image_id": Parameter("image_id", "path", "The id of the image"),
     "member_id": Parameter("member_id", "path", "The project the image is shared with"),
     "store_id": Parameter("store_id", "path", "The id of the store"),
+    "task_id": Parameter("task_id", "path", "The id of the task"),
     "tag": Parameter(
         "tag", "path", "The tag", {"type": "string", "minLength": 1, "maxLength": 255}
     ),

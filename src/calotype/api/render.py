@@ -91,6 +91,33 @@ def images(
     return {"images": listed, **links, "schema": "/v2/schemas/images"}
 
 
+def task(it: Task) -> dict[str, Any]:
+    """A task as the tasks API shows it."""
+    return {**task_stub(it), "input": it.input, "result": it.result, "message": it.message}
+
+
+def task_stub(it: Task) -> dict[str, Any]:
+    """A task in the list of all tasks, without what may be long."""
+    refers = {"image_id": it.image_id, "request_id": it.request_id, "user_id": it.user_id}
+    return {
+        "id": it.id,
+        "type": it.type,
+        "status": it.status,
+        "owner": it.owner,
+        "expires_at": None if it.expires_at is None else timestamp(it.expires_at),
+        "created_at": timestamp(it.created_at),
+        "updated_at": timestamp(it.updated_at),
+        "self": f"/v2/tasks/{it.id}",
+        "schema": "/v2/schemas/task",
+        **{name: value for name, value in refers.items() if value is not None},
+    }
+
+
+def tasks(page: list[Task], links: Mapping[str, str]) -> dict[str, Any]:
+    """A page of the list of all tasks, with the links to the first and the next page."""
+    return {"tasks": [task_stub(it) for it in page], **links, "schema": "/v2/schemas/tasks"}
+
+
 def image_task(it: Task) -> dict[str, Any]:
     """A task in the list of its image.
 

@@ -79,6 +79,8 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
             "DELETE": on.images.untag,
         },
         "/v2/images/{image_id}/tasks": {"GET": on.tasks.list_of_image},
+        "/v2/tasks": {"GET": on.tasks.list, "POST": on.tasks.create},
+        "/v2/tasks/{task_id}": {"GET": on.tasks.show},
         "/v2/stores/{store_id}/{image_id}": {"DELETE": on.stores.delete},
     }
 

@@ -17,6 +17,7 @@ from calotype.api import metadef_schemas
 from calotype.api.validator import UUID, Validator
 from calotype.model.image import Status, Visibility
 from calotype.model.member import Acceptance
+from calotype.model.task import TYPES, TaskStatus
 
 Document: TypeAlias = dict[str, Any]
 
@@ -43,7 +44,7 @@ def documents(
     """All documents by the path behind `/v2/schemas/`."""
     image = _image(disk_formats, container_formats, declared)
     member, task = _member(), _task()
-    stub = {**task, "properties": {k: v for k, v in task["properties"].items() if k not in _LONG}}
+    stub = {**task, "properties": {k: v for k, v in task["properties"].items() if k not in LONG}}
     return {
         "image": image,
         "images": _page("images", image),
@@ -269,7 +270,7 @@ def _member() -> Document:
 
 
 #: Fields of a task that lists leave out.
-_LONG = frozenset({"input", "result", "message"})
+LONG = frozenset({"input", "result", "message"})
 
 
 def _task() -> Document:
@@ -277,12 +278,8 @@ def _task() -> Document:
         "name": "task",
         "properties": {
             "id": _text("The id of the task", pattern=UUID),
-            "type": _text(
-                "What the task does", enum=["import", "api_image_import", "location_import"]
-            ),
-            "status": _text(
-                "How far the task is", enum=["pending", "processing", "success", "failure"]
-            ),
+            "type": _text("What the task does", enum=list(TYPES)),
+            "status": _text("How far the task is", enum=[known.value for known in TaskStatus]),
             "input": {"type": ["null", "object"], "description": "What the task was given"},
             "result": {"type": ["null", "object"], "description": "What the task brought about"},
             "owner": _text("The project the task belongs to"),

@@ -2,7 +2,18 @@
 
 from collections.abc import Mapping
 
-from calotype.api.operation import JSON, TEXT, Answer, Operation, json
+from calotype.api.operation import (
+    JSON,
+    SIZE,
+    TEXT,
+    Answer,
+    Operation,
+    json,
+    query,
+    repeated,
+)
+from calotype.model.filter import TASK_SORT_KEYS
+from calotype.model.task import TYPES, TaskStatus
 
 _HEALTH = {JSON: "Health", TEXT: "Text"}
 
@@ -93,7 +104,47 @@ SERVICE: Mapping[tuple[str, str], Operation] = {
     ),
 }
 
+_PAGE_OF_TASKS = (
+    query("limit", "The most tasks in one page", SIZE),
+    query("marker", "The id of the last task of the page before"),
+    query("sort", "Sort keys, each with `:asc` or `:desc`, joined by commas"),
+    repeated("A key to sort by", "sort_key", {"type": "string", "enum": list(TASK_SORT_KEYS)}),
+    repeated(
+        "The direction for each sort_key, or one for all",
+        "sort_dir",
+        {"type": "string", "enum": ["asc", "desc"]},
+    ),
+    query("type", "Only tasks of this type", {"type": "string", "enum": list(TYPES)}),
+    query(
+        "status",
+        "Only tasks that are so far",
+        {"type": "string", "enum": [known.value for known in TaskStatus]},
+    ),
+)
+
 TASKS: Mapping[tuple[str, str], Operation] = {
+    ("GET", "/v2/tasks"): Operation(
+        id="list_tasks",
+        summary="The tasks that have not expired: all for an admin, else those of the project",
+        tag="tasks",
+        parameters=_PAGE_OF_TASKS,
+        answers={200: json("One page", "Tasks")},
+    ),
+    ("POST", "/v2/tasks"): Operation(
+        id="create_task",
+        summary="Make an image and import its data from an address, as a task",
+        tag="tasks",
+        bodies={JSON: "NewTask"},
+        answers={201: json("The task that does it", "Task", Location="The path of the task")},
+        refusals=(409, 413),
+    ),
+    ("GET", "/v2/tasks/{task_id}"): Operation(
+        id="get_task",
+        summary="One task",
+        tag="tasks",
+        answers={200: json("The task", "Task")},
+        refusals=(404,),
+    ),
     ("GET", "/v2/images/{image_id}/tasks"): Operation(
         id="list_image_tasks",
         summary="What is being done with an image, and what was done lately",

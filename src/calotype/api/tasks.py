@@ -1,12 +1,14 @@
-"""Work on an image over HTTP: its tasks, and the one that calculates its digests."""
+"""Tasks over HTTP: those of one image, the one that calculates digests, and all of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import falcon
 
 from calotype import errors
-from calotype.api import render, web
+from calotype.api import filters, render, web
+from calotype.api.bodies import Bodies
 from calotype.services.hashes import ALGORITHMS, Hashes
 from calotype.services.tasks import Tasks
 
@@ -19,6 +21,8 @@ class TasksApi:
 
     tasks: Tasks
     hashes: Hashes
+    bodies: Bodies
+    paging: filters.Paging
 
     def list_of_image(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """GET /v2/images/{id}/tasks. 200."""
@@ -31,6 +35,31 @@ class TasksApi:
         algorithm = _algorithm(web.json_body_or_none(req))
         task = self.hashes.start(web.caller(req), image_id, algorithm)
         web.put_json(resp, render.image_task(task), 202)
+
+    def list(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """GET /v2/tasks: one page. 200."""
+        query = web.query(req)
+        wanted = filters.parse_tasks(query, self.paging)
+        page, after = self.tasks.list(web.caller(req), wanted)
+        web.put_json(resp, render.tasks(page, web.links("/v2/tasks", query, after)))
+
+    def create(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """POST /v2/tasks: make an image and import its data. 201."""
+        given = self.bodies.check_task(web.json_body(req))["input"]
+        fields = self.bodies.check_image(_with_formats(given))
+        task = self.tasks.create(web.caller(req), given["import_from"], fields, given)
+        web.put_json(resp, render.task(task), 201)
+        resp.location = f"/v2/tasks/{task.id}"
+
+    def show(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """GET /v2/tasks/{id}. 200."""
+        web.put_json(resp, render.task(self.tasks.show(web.caller(req), task_id)))
+
+
+def _with_formats(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the image; one that names no format gets that of what it is imported from."""
+    fields = {"disk_format": given["import_from_format"], "container_format": "bare"}
+    return fields | {k: v for k, v in given["image_properties"].items() if v is not None}
 
 
 def _algorithm(body: Any) -> str | None:

@@ -2,7 +2,8 @@
 
 The minor number selects nothing: every accepted prefix leads to the same endpoints. Which minors
 are accepted depends on two settings, because clients read from the list whether a site has a cache
-and several stores.
+and several stores. Tasks of an image (2.12) and usage (2.13) need neither: python-glanceclient asks
+for the tasks of an image only where 2.12 is listed.
 """
 
 from functools import cache
@@ -13,8 +14,8 @@ from typing import Any
 _MINORS: dict[tuple[bool, bool], tuple[int, ...]] = {
     (True, True): (18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
     (False, True): (15, 13, 12, 11, 10, 9, 8, 17, 7, 6, 5, 4, 3, 2, 1, 0),
-    (True, False): (18, 17, 16, 15, 14, 9, 7, 6, 5, 4, 3, 2, 1, 0),
-    (False, False): (15, 9, 17, 7, 6, 5, 4, 3, 2, 1, 0),
+    (True, False): (18, 17, 16, 15, 14, 13, 12, 9, 7, 6, 5, 4, 3, 2, 1, 0),
+    (False, False): (15, 13, 12, 9, 17, 7, 6, 5, 4, 3, 2, 1, 0),
 }
 
 #: Paths that belong to no version.

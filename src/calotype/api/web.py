@@ -1,16 +1,19 @@
-"""What Falcon leaves over: JSON bodies, request bodies as streams, ranges and entity tags."""
+"""What Falcon leaves over: queries, JSON bodies, request bodies as streams, ranges, entity tags."""
 
 import re
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 from wsgiref.types import WSGIEnvironment
 
 import falcon
 import orjson
 
 from calotype import errors
+from calotype.api.validator import check_text, label
 from calotype.caller import Caller
 from calotype.services.image_data import Window
 
@@ -27,6 +30,27 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]+|\*)", re
 def caller(req: falcon.Request) -> Caller:
     """Who asks, as `identity` established it."""
     found: Caller = req.env["calotype.caller"]
+    return found
+
+
+def query(req: falcon.Request) -> dict[str, list[str]]:
+    """The query, each name with its values in order. Raises Invalid when it is no text we keep."""
+    try:
+        found = parse_qs(req.query_string, keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise errors.Invalid("The query of the URL is not valid UTF-8, or far too long") from error
+    for name, values in found.items():
+        check_text([name, *values], label(name))
+    return found
+
+
+def links(path: str, asked: Mapping[str, Sequence[str]], after: str | None) -> dict[str, str]:
+    """The links from a page of a list to the first and, behind `after`, to the next one."""
+    kept: dict[str, Any] = {name: values for name, values in asked.items() if name != "marker"}
+    first = urlencode(kept, doseq=True)
+    found = {"first": f"{path}?{first}" if first else path}
+    if after is not None:
+        found["next"] = f"{path}?{urlencode({**kept, 'marker': after}, doseq=True)}"
     return found
 
 
@@ -73,7 +97,7 @@ def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
 def accepted(resp: falcon.Response) -> None:
     """Answer 202 without a body, and not as JSON: the released clients would try to read that."""
     resp.status = 202
-    resp.content_type = falcon.MEDIA_HTML
+    resp.content_type = falcon.MEDIA_TEXT
 
 
 def _chunked(req: falcon.Request) -> bool:

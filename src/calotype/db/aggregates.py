@@ -8,6 +8,7 @@ Keys of the objects are row numbers, and the texts sit in arrays, because only t
 alike on all engines; objects are used because MariaDB cuts JSON_ARRAYAGG at `group_concat_max_len`.
 """
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ScalarSelect, Table, Text, select, true
@@ -56,6 +57,7 @@ def _compile_row(element: row_as_json, compiler: Any, **kw: Any) -> str:
     return _ROW[compiler.dialect.name].format(values=", ".join(values))
 
 
+@cache
 def alive(table: Table) -> ColumnElement[bool]:
     """Rows that are not deleted, in a form no engine answers from the index on `deleted`.
 

@@ -1,11 +1,11 @@
 """How the rows of an image go: hidden first, then gone; or back again."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, exists, func, select, union_all, update
 
 from calotype import errors
 from calotype.db.belongings import living
@@ -16,6 +16,8 @@ from calotype.model.image import Image, Status
 from calotype.model.location import Location
 
 _LOCATION = image_locations.c
+#: What hangs on an image besides its locations.
+BELONGINGS = (image_properties, image_tags, image_members)
 
 
 class Deletes:
@@ -42,11 +44,29 @@ class Deletes:
 
         self._db.transaction(work)
 
-    def cancel(self, old: Image, left: Sequence[Location]) -> None:
-        """Take `begin` back: the image is as it was, with the locations that still have data."""
+    def delay(self, old: Image) -> None:
+        """Hide an image with all that hangs on it, as pending_delete, until it is scrubbed.
+
+        Its belongings go at the same moment, and nothing that was removed before did, so that a
+        restore can tell them apart. Raises Conflict, ChangedMeanwhile, ImageNotFound.
+        """
+        old.moved_to(Status.PENDING_DELETE)
+
+        def work(connection: Connection) -> None:
+            gone = {"deleted": True, "deleted_at": _moment(connection, old.id)}
+            hidden = {**gone, "status": Status.PENDING_DELETE}
+            compare_and_set(connection, old, **hidden)
+            connection.execute(living(image_locations, old.id).values(**hidden))
+            for table in BELONGINGS:
+                connection.execute(living(table, old.id).values(**gone))
+
+        self._db.transaction(work)
+
+    def cancel(self, old: Image) -> None:
+        """Take `begin` back: the image is as it was, without the locations that are `lost`."""
         back: dict[str, Any] = {"deleted": False, "deleted_at": None}
-        mine = _LOCATION.id.in_([location.id for location in left])
         lost = (_LOCATION.image_id == old.id) & (_LOCATION.status == Status.PENDING_DELETE)
+        mine = lost & _LOCATION.id.in_([location.id for location in old.locations])
 
         def work(connection: Connection) -> None:
             image = update(images).where(images.c.id == old.id)
@@ -61,27 +81,24 @@ class Deletes:
 
         Raises ChangedMeanwhile when its status is another one now.
         """
-        gone: dict[str, Any] = {"deleted": True, "deleted_at": now()}
-        image = update(images).where(images.c.id == image_id, images.c.status == status)
-        pending = update(image_locations).where(
-            _LOCATION.image_id == image_id, _LOCATION.status == Status.PENDING_DELETE
-        )
+        self._db.transaction(lambda connection: mark_deleted(connection, image_id, status))
 
-        def work(connection: Connection) -> None:
-            done = connection.execute(image.values(status=Status.DELETED, **gone))
-            if done.rowcount != 1:
-                raise errors.ChangedMeanwhile()
-            for table in (image_properties, image_tags, image_members):
-                connection.execute(living(table, image_id).values(**gone))
-            connection.execute(pending.values(status=Status.DELETED))
-
-        self._db.transaction(work)
+    def lost(self, locations: Sequence[Location]) -> None:
+        """Mark locations of a pending image as deleted: their data is gone, that of others not."""
+        these = _LOCATION.id.in_([location.id for location in locations])
+        row = update(image_locations).where(these, _LOCATION.status == Status.PENDING_DELETE)
+        gone = {"status": Status.DELETED, "deleted": True, "deleted_at": now()}
+        self._db.transaction(lambda connection: connection.execute(row.values(**gone)))
 
     def pending(self, older_than: int) -> list[str]:
-        """The ids of images that have been pending_delete for more than `older_than` seconds."""
-        wanted = select(images.c.id).where(
-            images.c.status == Status.PENDING_DELETE,
-            images.c.deleted_at < now() - timedelta(seconds=older_than),
+        """The ids of images that are pending_delete since `older_than` seconds, oldest first."""
+        wanted = (
+            select(images.c.id)
+            .where(
+                images.c.status == Status.PENDING_DELETE,
+                images.c.deleted_at <= now() - timedelta(seconds=older_than),
+            )
+            .order_by(images.c.deleted_at, images.c.id)
         )
         with self._db.reading() as connection:
             return list(connection.execute(wanted).scalars())
@@ -89,7 +106,7 @@ class Deletes:
     def locations(self, image_id: str) -> list[Location]:
         """Where the data lies that an image still has; nothing unless it is pending_delete."""
         wanted = (
-            select(_LOCATION.value, _LOCATION.meta_data, _LOCATION.id)
+            select(_LOCATION.id, _LOCATION.value, _LOCATION.meta_data)
             .join(images, images.c.id == _LOCATION.image_id)
             .where(
                 images.c.id == image_id,
@@ -100,7 +117,7 @@ class Deletes:
         with self._db.reading() as connection:
             return [
                 Location(url, orjson.loads(metadata or "{}"), Status.PENDING_DELETE, number)
-                for url, metadata, number in connection.execute(wanted)
+                for number, url, metadata in connection.execute(wanted)
             ]
 
     def is_shared(self, location: Location) -> bool:
@@ -121,3 +138,30 @@ class Deletes:
         gone = {"status": Status.DELETED, "deleted": True, "deleted_at": now()}
         row = update(image_locations).where(_LOCATION.id == location.id).values(**gone)
         self._db.transaction(lambda connection: connection.execute(row))
+
+
+def mark_deleted(connection: Connection, image_id: str, status: Status) -> None:
+    """Mark an image as deleted in the caller's transaction, as `Deletes.finish` does."""
+    gone: dict[str, Any] = {"deleted": True, "deleted_at": now()}
+    image = update(images).where(images.c.id == image_id, images.c.status == status)
+    pending = update(image_locations).where(
+        _LOCATION.image_id == image_id, _LOCATION.status == Status.PENDING_DELETE
+    )
+    if connection.execute(image.values(status=Status.DELETED, **gone)).rowcount != 1:
+        raise errors.ChangedMeanwhile()
+    for table in BELONGINGS:
+        connection.execute(living(table, image_id).values(**gone))
+    connection.execute(pending.values(status=Status.DELETED))
+
+
+def _moment(connection: Connection, image_id: str) -> datetime:
+    """The first whole second, from now on, after all that was removed from an image."""
+    removed = union_all(
+        *(
+            select(table.c.deleted_at).where(table.c.image_id == image_id)
+            for table in (*BELONGINGS, image_locations)
+        )
+    ).subquery()
+    last = connection.execute(select(func.max(removed.c.deleted_at))).scalar_one()
+    after = last.replace(microsecond=0) + timedelta(seconds=1) if last else now()
+    return max(now(), after)

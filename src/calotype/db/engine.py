@@ -19,6 +19,8 @@ __all__ = ["Database", "Tuning", "connect"]
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
+#: What a transaction notes on its connection when it leaves work for a worker.
+LEAVES_WORK = "leaves work"
 #: How often a transaction is tried that others keep undoing, and the longest first pause (seconds).
 ATTEMPTS = 8
 PAUSE = 0.02
@@ -51,6 +53,8 @@ class Database:
         self._begin = dialects.begin(engine.dialect.name)
         self._turn: AbstractContextManager[object] = threading.RLock() if shared else nullcontext()
         self._inherited: list[Pool] = []
+        #: Called after the commit of a transaction that left work for a worker; it must not wait.
+        self.when_work_is_left: Callable[[], None] = lambda: None
 
     @property
     def dialect(self) -> str:
@@ -76,12 +80,15 @@ class Database:
         """A transaction: committed at the end, undone by any exception."""
         with self._turn, self._connection() as connection:
             connection.exec_driver_sql(self._begin)
+            connection.info.pop(LEAVES_WORK, None)
             try:
                 yield connection
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
                 _roll_back(connection)
                 raise
+            if LEAVES_WORK in connection.info:
+                self.when_work_is_left()
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, done in one transaction that is repeated while others undo it.

@@ -1,8 +1,4 @@
-"""A `Filter` as SQL: who may see which rows, the conditions, the order and the page.
-
-Paging is by key, not by offset: a page begins after the marker's own values of the sort keys, so it
-costs the same at any depth and nothing is shown twice while images come and go.
-"""
+"""A `Filter` as SQL: who may see which rows, the conditions, the order and the page."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement, Select
 
+from calotype.db import paging
 from calotype.db.aggregates import alive
 from calotype.db.tables import image_members, image_properties, image_tags, images
 from calotype.model.filter import Condition, Filter, Order, Test, Viewer
@@ -58,12 +55,13 @@ def page(
     statement = statement.where(_hidden(wanted), _visible(wanted, viewer))
     statement = statement.where(*(_condition(one) for one in wanted.conditions))
     statement = statement.where(*_has_properties(wanted.properties), *_has_tags(wanted.tags))
+    keys = sort_values(wanted.order)
     if after is not None:
-        statement = statement.where(_beyond(wanted.order, after))
+        statement = statement.where(paging.beyond(keys, wanted.order, after))
     elif wanted.order[0].key == "created_at" and not _is_narrow(wanted):
         statement = statement.where(_from_the_start(wanted.order[0]))
-    keys = zip(sort_values(wanted.order), wanted.order, strict=True)
-    statement = statement.order_by(*(k.desc() if o.descending else k.asc() for k, o in keys))
+    pairs = zip(keys, wanted.order, strict=True)
+    statement = statement.order_by(*(k.desc() if o.descending else k.asc() for k, o in pairs))
     return statement.limit(wanted.limit)
 
 
@@ -165,14 +163,3 @@ def _from_the_start(first: Order) -> ColumnElement[bool]:
     """
     column = images.c.created_at
     return column <= _LATEST if first.descending else column >= _EARLIEST
-
-
-def _beyond(order: Sequence[Order], after: Sequence[Any]) -> ColumnElement[bool]:
-    """Rows that come after the given values: (a > x) or (a = x and b > y) or ..."""
-    keys = sort_values(order)
-    branches: list[ColumnElement[bool]] = []
-    for place, (key, one, value) in enumerate(zip(keys, order, after, strict=True)):
-        ties = [k == v for k, v in zip(keys[:place], after[:place], strict=True)]
-        branches.append(and_(*ties, key < value if one.descending else key > value))
-    first = keys[0] <= after[0] if order[0].descending else keys[0] >= after[0]
-    return and_(first, or_(*branches))  # `first` repeats what follows, for the index's sake

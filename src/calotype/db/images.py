@@ -69,10 +69,7 @@ class Images:
 
     def add(self, image: Image) -> None:
         """Save a new image. Raises Duplicate when the id is taken, also by a deleted image."""
-        try:
-            self._db.transaction(lambda connection: _insert(connection, image))
-        except IntegrityError as error:
-            raise errors.Conflict(ALIKE) from error
+        self._db.transaction(lambda connection: insert_image(connection, image))
 
     def swap(self, old: Image, new: Image, guard: Guard | None = None) -> Image:
         """Replace `old` by `new` if its status is still the same; return what is saved.
@@ -156,16 +153,20 @@ def _may_see(
     return row.first() is not None
 
 
-def _insert(connection: Connection, image: Image) -> None:
+def insert_image(connection: Connection, image: Image) -> None:
+    """Save a new image in the caller's transaction, as `Images.add` does."""
     row = {name: getattr(image, name) for name in FIELDS}
     times = {"created_at": image.created_at, "updated_at": image.updated_at}
     try:
         connection.execute(insert(images).values(id=image.id, deleted=False, **times, **row))
     except IntegrityError as error:
         raise errors.Duplicate(f"The image id {image.id} is already in use") from error
-    belongings.add_properties(connection, image.id, image.properties, image.created_at)
-    belongings.add_tags(connection, image.id, image.tags, image.created_at)
-    belongings.change_locations(connection, image.id, (), image.locations, image.created_at)
+    try:
+        belongings.add_properties(connection, image.id, image.properties, image.created_at)
+        belongings.add_tags(connection, image.id, image.tags, image.created_at)
+        belongings.change_locations(connection, image.id, (), image.locations, image.created_at)
+    except IntegrityError as error:
+        raise errors.Conflict(ALIKE) from error
 
 
 def write(connection: Connection, old: Image, new: Image) -> Image:

@@ -73,23 +73,30 @@ class Leases:
         self._held: set[Lease] = set()
 
     @contextmanager
-    def hold(self, name: str, *, patience: float = 0.0) -> Iterator[Lease]:
+    def hold(self, name: str, *, patience: float = 0.0, busy: str | None = None) -> Iterator[Lease]:
         """Hold a lease while the block runs.
 
-        Raises Conflict when another one holds it and does not give it back within `patience`
-        seconds.
+        Raises Conflict, with the text `busy`, when another one holds it and does not give it back
+        within `patience` seconds.
         """
         self._keep_renewing()
         lease = Lease(name, uuid.uuid4().hex, self.seconds)
         deadline = time.monotonic() + patience
         while not self._take(lease):
             if time.monotonic() >= deadline:
-                raise errors.Conflict(f"Somebody else is working on {name}")
+                raise errors.Conflict(busy or f"Somebody else is working on {name}")
             time.sleep(RETRY)
         try:
             yield lease
         finally:
             self._give_back(lease)
+
+    def confirm(self, lease: Lease) -> None:
+        """Renew a lease now, before what cannot be undone. Raises ChangedMeanwhile when it is lost.
+
+        Such things cannot be part of a transaction, as `Lease.confirm` would have it.
+        """
+        self._db.transaction(lease.confirm)
 
     def living(self, prefix: str) -> set[str]:
         """The names under `prefix` that some living process holds."""

@@ -1,26 +1,18 @@
 """Bringing a database to the schema we know, and telling where one stands.
 
-A database that Glance made and upgraded to its head is used as it is; only our own tables are
-added, which Glance passes over. So both can work on it, and Glance can be put back.
+A database that Glance made and upgraded to its head is used as it is; one of an older Glance, from
+Train on, is brought there by Glance's own steps. Beside stand our own tables, which Glance passes
+over. So both can work on it, and Glance can be put back.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-import alembic.command
-from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import DBAPIError
 
 from calotype import errors
+from calotype.db import altering
 from calotype.db.engine import Database
-
-LOG = logging.getLogger(__name__)
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: The heads of the two trees, and where Glance is one step before its own.
 GLANCE_HEAD = "2024_1_contract01"
@@ -32,18 +24,24 @@ GLANCE_EXPANDED = "2024_1_expand01"
 GLANCE_VERSIONS = "alembic_version"
 OWN_VERSIONS = "calotype_alembic_version"
 
-_RELEASES = "ocata pike queens rocky train ussuri wallaby xena yoga zed 2023_1 2024_1"
-#: Glance's revisions before its head: it expands and contracts for each release.
+#: Glance's releases that we upgrade from, and the one that we upgrade to. For each Glance first
+#: adds to the schema (expands), then takes away (contracts).
+RELEASES = ("train", "ussuri", "wallaby", "xena", "yoga", "zed", "2023_1", "2024_1")
+EXPANDS = tuple(f"{release}_expand01" for release in RELEASES)
+CONTRACTS = tuple(f"{release}_contract01" for release in RELEASES)
+#: Where a Glance of these releases can leave a database: contracted, or also expanded for later.
+UPGRADABLE = {frozenset({contract}) for contract in CONTRACTS[:-1]} | {
+    frozenset({contract, expand})
+    for number, contract in enumerate(CONTRACTS)
+    for expand in EXPANDS[number + 1 :]
+}
+#: All of Glance's revisions before its head.
 OLDER = (
     {"liberty", "mitaka01", "mitaka02", "rocky_expand02", "rocky_contract02"}
-    | {f"{release}_expand01" for release in _RELEASES.split()}
-    | {f"{release}_contract01" for release in _RELEASES.split()}
+    | {f"{release}_expand01" for release in ("ocata", "pike", "queens", "rocky")}
+    | {f"{release}_contract01" for release in ("ocata", "pike", "queens", "rocky")}
+    | {*EXPANDS, *CONTRACTS}
 ) - {GLANCE_HEAD}
-
-#: Seconds to wait for another `db sync` on MariaDB.
-SYNC_WAIT = 300
-#: The number of the lock that does the same on PostgreSQL; any would do.
-SYNC_LOCK = 13242494
 
 
 class Stand(StrEnum):
@@ -52,6 +50,7 @@ class Stand(StrEnum):
     EMPTY = "empty"
     CURRENT = "current"
     INCOMPLETE = "incomplete"
+    BEHIND = "behind"
     OLDER = "older"
     UNKNOWN = "unknown"
 
@@ -73,7 +72,9 @@ class State:
             Stand.CURRENT: "The database is up to date.",
             Stand.INCOMPLETE: "The database has Glance's tables and needs ours beside them:"
             " run `calotype db sync`.",
-            Stand.OLDER: f"The database is at {found}, older than {GLANCE_HEAD}. Upgrade it with"
+            Stand.BEHIND: f"The database is at {found}, as an older Glance left it:"
+            " run `calotype db sync`.",
+            Stand.OLDER: f"The database is at {found}, older than {CONTRACTS[0]}. Upgrade it with"
             " the `glance-manage db sync` of Glance 2024.1 or later, then run `calotype db sync`.",
             Stand.UNKNOWN: f"The database is at {', '.join(self.revisions + self.own) or found},"
             f" which this release does not know ({GLANCE_HEAD}, {OWN_HEAD}). Is it the right"
@@ -102,16 +103,23 @@ def require_current(db: Database) -> None:
 def sync(db: Database) -> bool:
     """Bring the database to the present schema; False when it was there already.
 
-    Raises BadSettings for a database that we cannot bring there, with what to do.
+    Raises BadSettings for a database that we cannot bring there, with what to do, and Contention
+    when others use it for too long; what is done then stays, and the next sync goes on from there.
     """
-    with db.writing() as connection, _alone(connection):
+    with db.writing() as connection, altering.alone(connection):
         state = _state(connection)
         if state.stand in (Stand.OLDER, Stand.UNKNOWN):
             raise errors.BadSettings(state.advice)
         if state.stand is Stand.CURRENT:
             return False
-        _upgrade(connection, "glance", GLANCE_VERSIONS)
-        _upgrade(connection, "calotype", OWN_VERSIONS)
+        with altering.changes(connection):
+            # Here, because Alembic is a fifth of all that is loaded, and a service does without.
+            from calotype.db import upgrading
+
+            if state.stand is Stand.EMPTY:
+                upgrading.create(connection, GLANCE_VERSIONS, GLANCE_HEAD)
+            upgrading.upgrade(connection, "glance", GLANCE_VERSIONS)
+            upgrading.upgrade(connection, "calotype", OWN_VERSIONS)
         return True
 
 
@@ -133,6 +141,8 @@ def _stand(names: set[str], revisions: tuple[str, ...], own: tuple[str, ...]) ->
         return Stand.UNKNOWN
     if revisions == (GLANCE_HEAD,):
         return Stand.CURRENT if own == (OWN_HEAD,) else Stand.INCOMPLETE
+    if frozenset(revisions) in UPGRADABLE:
+        return Stand.BEHIND
     return Stand.OLDER if set(revisions) <= OLDER | {GLANCE_HEAD} else Stand.UNKNOWN
 
 
@@ -141,35 +151,3 @@ def _revisions(connection: Connection, table: str, names: set[str]) -> tuple[str
         return ()
     found = connection.execute(text(f"SELECT version_num FROM {table} ORDER BY version_num"))
     return tuple(found.scalars())
-
-
-def _upgrade(connection: Connection, tree: str, version_table: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("version_locations", str(MIGRATIONS / tree).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    config.attributes.update(connection=connection, version_table=version_table)
-    alembic.command.upgrade(config, "head")
-
-
-@contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Keep a second `db sync` waiting. SQLite needs nothing more than the transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SYNC_LOCK})")
-    if connection.dialect.name != "mysql":
-        yield
-        return
-    # Creating a table ends a transaction here, so the lock has to belong to the connection.
-    try:
-        got = connection.exec_driver_sql(f"SELECT GET_LOCK('calotype db sync', {SYNC_WAIT})")
-    except DBAPIError as error:  # a cluster may forbid it: then this relies on one operator
-        LOG.info("Going on without a lock: %s", error)
-        yield
-        return
-    if got.scalar() != 1:
-        raise errors.Contention("Another `db sync` is at work for too long: try again later")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql("SELECT RELEASE_LOCK('calotype db sync')")

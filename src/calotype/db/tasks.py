@@ -9,7 +9,7 @@ counts: who runs it learns of it at the next report, and can no longer end it ot
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,11 +19,13 @@ from sqlalchemy import Connection, String, delete, exists, insert, literal, sele
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
+from calotype.db import task_query
 from calotype.db.aggregates import alive
-from calotype.db.engine import Database
+from calotype.db.engine import LEAVES_WORK, Database
 from calotype.db.images import Guard, now
 from calotype.db.leases import exactly_now
 from calotype.db.tables import calotype_leases, calotype_task_runs, task_info, tasks
+from calotype.model.filter import TaskFilter, Viewer
 from calotype.model.task import ENDED, Task, TaskStatus
 
 _RUN = calotype_task_runs.c
@@ -65,7 +67,7 @@ class Run:
     task: Task
     job: str
     attempts: int
-    undo: Mapping[str, Any]
+    undo: Mapping[str, Any] = field(repr=False)  # may hold a token
     guard: Guard
 
 
@@ -91,11 +93,29 @@ class Tasks:
 
     def of_image(self, image_id: str) -> list[Task]:
         """The tasks of an image that have not expired, the newest first."""
-        unexpired = tasks.c.expires_at.is_(None) | (tasks.c.expires_at > now())
-        wanted = _TASK.where(tasks.c.image_id == image_id, unexpired, alive(tasks))
+        wanted = _TASK.where(tasks.c.image_id == image_id, task_query.unexpired())
         ordered = wanted.order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
         with self._db.reading() as connection:
             return [_task(row) for row in connection.execute(ordered)]
+
+    def find(self, wanted: TaskFilter, viewer: Viewer) -> list[Task]:
+        """One page of tasks that have not expired. Raises Invalid for a bad marker."""
+        with self._db.reading() as connection:
+            marked = wanted.marker is not None
+            after = _marker_values(connection, wanted, viewer) if marked else None
+            page = task_query.page(_TASK, wanted, viewer, after)
+            return [_task(row) for row in connection.execute(page)]
+
+    def show(self, task_id: str, viewer: Viewer) -> Task:
+        """The task, if it has not expired and the viewer sees it. Raises NotFound."""
+        shown = _TASK.where(
+            tasks.c.id == task_id, task_query.unexpired(), task_query.visible(viewer)
+        )
+        with self._db.reading() as connection:
+            row = connection.execute(shown).first()
+        if row is None:
+            raise errors.NotFound(f"There is no task with the id {task_id}, or you may not see it")
+        return _task(row)
 
     def waiting(self, limit: int, jobs: Collection[str] | None = None) -> Sequence[str]:
         """The ids of tasks that nobody runs, the oldest first. `jobs`: only of these kinds."""
@@ -220,6 +240,7 @@ def add(
         )
     except IntegrityError as error:
         raise errors.Duplicate(f"Another task is at work: {slot}") from error
+    connection.info[LEAVES_WORK] = True
 
 
 def in_slot(connection: Connection, slot: str) -> str | None:
@@ -242,6 +263,16 @@ def unfinished(connection: Connection, image_id: str) -> bool:
     run = select(_RUN.task_id).join(tasks, tasks.c.id == _RUN.task_id)
     found = connection.execute(select(exists(run.where(tasks.c.image_id == image_id))))
     return bool(found.scalar())
+
+
+def _marker_values(connection: Connection, wanted: TaskFilter, viewer: Viewer) -> Sequence[Any]:
+    found = select(*task_query.sort_values(wanted.order)).where(
+        tasks.c.id == wanted.marker, task_query.visible(viewer)
+    )
+    row = connection.execute(found).first()
+    if row is None:
+        raise errors.Invalid(f"marker: no task with the id {wanted.marker!r}")
+    return row
 
 
 def _update(connection: Connection, task_id: str, **values: Any) -> bool:

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable
 
+from calotype import errors
 from calotype.imports.journey import Journey
 from calotype.model.image import Image
 from calotype.services.staging import Staging
 
 Step = Callable[[Journey], None]
+
+
+def is_fetched(staging: Staging, journey: Journey) -> bool:
+    """Whether an attempt before this one has fetched all of the data already."""
+    try:
+        staged = staging.find(journey.shape)
+    except errors.DataNotFound:
+        return False
+    return staged is not None and staged.origin == journey.work.run.task.id
 
 
 def checked(staging: Staging) -> Step:

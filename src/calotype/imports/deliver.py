@@ -1,141 +1,134 @@
 """Takes the data of an import into its stores, with as few bytes moved as can be.
 
 A file that lies on the file system of a store just gets a second name there. What is copied from
-file to file the kernel copies; only the rest is read here. Nothing counts before the image's row
-names it, so whatever a crash leaves is found under the image's id and replaced.
+file to file the kernel copies; only the rest is read here, once for all stores that need it.
+Nothing counts before the image's row names it, so whatever a crash leaves is found under the
+image's id and replaced.
 """
 
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import BinaryIO, Protocol
+from dataclasses import dataclass
+from functools import partial
 
 from calotype import errors
 from calotype.db.images import Images
+from calotype.imports.sources import Source
+from calotype.imports.tee import Branch, pour
 from calotype.model.image import Image
 from calotype.model.location import Location
-from calotype.services.staging import Staging
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.store import Finds, OpensFiles, Store, TakesFiles
-from calotype.streams import Intake
+from calotype.stores.store import Finds, OpensFiles, TakesFiles
 
 LOG = logging.getLogger(__name__)
 
 Tell = Callable[[int], None]
 
 
-class Source(Protocol):
-    """Data on its way to a store."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came of bringing data to one store: where it lies now, or why it does not."""
 
-    size: int
-    #: A file that one store may make its own; None once it has.
-    path: str | None
-
-    def file(self) -> BinaryIO | None:
-        """The data as an open file, None when it is none."""
-        ...
-
-    def put(self, store: Store, key: str, tell: Tell) -> Location:
-        """Read the data into a store."""
-        ...
-
-
-class StagedSource:
-    """The staged data of an image."""
-
-    def __init__(self, staging: Staging, key: str, size: int) -> None:
-        self._staging = staging
-        self._key = key
-        self.path: str | None = staging.path(key)
-        self.size = size
-
-    def file(self) -> BinaryIO | None:
-        """The staged file."""
-        return self._staging.open(self._key)
-
-    def put(self, store: Store, key: str, tell: Tell) -> Location:
-        """Read the staged file into a store."""
-        with self._staging.open(self._key) as file:
-            return store.put(key, _Blocks(iter(lambda: file.read(_BLOCK), b""), tell), self.size)
-
-
-class StoredSource:
-    """The data that an image has in some store. Raises DataNotFound when no copy can be read."""
-
-    path: str | None = None
-
-    def __init__(self, stores: Catalog, image: Image) -> None:
-        self._stores = stores
-        self._image = image
-        self.size = image.size or 0
-
-    def file(self) -> BinaryIO | None:
-        """The first copy that is a file and whole."""
-        for location in self._stores.ordered(self._image.locations):
-            store = self._holding(location)
-            if isinstance(store, OpensFiles):
-                with suppress(errors.StoreError):
-                    file = store.open(location)
-                    if os.fstat(file.fileno()).st_size == self.size:
-                        return file
-                    file.close()
-        return None
-
-    def put(self, store: Store, key: str, tell: Tell) -> Location:
-        """Read a copy into a store, comparing it with what is recorded of it."""
-        trouble: errors.Error = errors.DataNotFound("The image has no data")
-        for location in self._stores.ordered(self._image.locations):
-            try:
-                blocks = self._stores.holding(location).read(location)
-            except errors.StoreError as error:
-                LOG.warning("Image %s: a copy cannot be read: %s", self._image.id, error)
-                trouble = error
-                continue
-            return self._compared(store, key, _Blocks(blocks, tell))
-        raise trouble
-
-    def _compared(self, store: Store, key: str, body: "_Blocks") -> Location:
-        recorded = self._image.os_hash_value
-        algorithm = (self._image.os_hash_algo if recorded else None) or "sha256"
-        with Intake(body, algorithm=algorithm, md5=False, declared=self.size) as intake:
-            location = store.put(key, intake, self.size)
-            if recorded in (None, intake.facts().os_hash_value):
-                return location
-        store.delete(location)
-        raise errors.Conflict("stored data does not match its recorded hash")
-
-    def _holding(self, location: Location) -> Store | None:
-        with suppress(errors.StoreError):
-            return self._stores.holding(location)
-        return None
+    store_id: str
+    place: Location | None = None
+    error: errors.Error | None = None
 
 
 class Delivery:
-    """Brings data to stores, and takes away what has been brought in vain."""
+    """Brings data to stores, and takes away what has been brought in vain.
 
-    def __init__(self, images: Images, stores: Catalog) -> None:
+    `parallel`: how many stores at most are written at the same time; None: all there are.
+    """
+
+    def __init__(self, images: Images, stores: Catalog, *, parallel: int | None = None) -> None:
         self._images = images
         self._stores = stores
+        self._parallel = parallel
 
-    def bring(self, image: Image, source: Source, store_id: str, tell: Tell) -> Location:
-        """Keep the data in a store; where it lies there, as the image's row is to say it.
+    def bring(
+        self, image: Image, source: Source, store_ids: Sequence[str], tell: Tell, *, together: bool
+    ) -> Iterator[Arrival]:
+        """Keep the data in each of these stores; says of each what came of it, as it is done.
 
-        Replaces what a crash left. Raises what `Store.put` does.
+        Replaces what a crash left. `together`: when one fails, nothing is brought to the others any
+        more. `tell` hears how many bytes there are, those of all stores counted together.
+        Raises DatabaseUnavailable.
         """
+        done, far = 0, []
+        for store_id in store_ids:
+            arrival = self._move(image, source, store_id, partial(_beyond, done, tell))
+            if arrival is None:
+                far.append(store_id)
+                continue
+            yield arrival
+            if together and arrival.error:
+                return
+            done += source.size
+        while group := far[: self._parallel]:
+            far = far[len(group) :]
+            pace = partial(_beyond, done, tell)
+            arrivals = self._pour(image, source, group, pace, together=together)
+            yield from arrivals
+            if together and any(arrival.error for arrival in arrivals):
+                return
+            done += source.size * len(group)
+
+    def _move(self, image: Image, source: Source, store_id: str, tell: Tell) -> Arrival | None:
+        """Bring the data to a store without reading it; None where that cannot be done."""
+        store = self._stores.entry(store_id).store
+        if not isinstance(store, TakesFiles):
+            return None
+        move = partial(_move, store, image.id, source, tell)
+        try:
+            place = self._placed(image, source.size, store_id, move)
+        except errors.Unsupported:
+            return None
+        except errors.DatabaseUnavailable:
+            raise
+        except errors.Error as error:
+            return Arrival(store_id, error=error)
+        return Arrival(store_id, place)
+
+    def _pour(
+        self, image: Image, source: Source, store_ids: Sequence[str], tell: Tell, *, together: bool
+    ) -> list[Arrival]:
+        """Bring the data to several stores in one read."""
+        branches = [
+            Branch(store_id, partial(self._take, image, source.size, store_id))
+            for store_id in store_ids
+        ]
+        try:
+            with source.reading() as body:
+                pour(body, branches, tell, together=together)
+        except errors.DatabaseUnavailable:
+            raise
+        except errors.Error as error:
+            return [Arrival(store_id, error=error) for store_id in store_ids]
+        return [arrival for branch in branches if (arrival := _arrival(branch))]
+
+    def _take(self, image: Image, size: int, store_id: str, branch: Branch) -> Location:
+        store = self._stores.entry(store_id).store
+        return self._placed(image, size, store_id, lambda: store.put(image.id, branch, size))
+
+    def _placed(
+        self, image: Image, size: int, store_id: str, put: Callable[[], Location]
+    ) -> Location:
+        """Where the data lies after `put`, as the image's row is to say it."""
         entry = self._stores.entry(store_id)
         try:
-            place = _bring(entry.store, image.id, source, tell)
+            place = put()
         except errors.DataExists as found:
             if not found.url or not self._is_leftover(entry, image, Location(found.url)):
                 raise
             LOG.warning("Image %s: replacing what a crash left in store %s", image.id, store_id)
             entry.store.delete(Location(found.url))
-            place = _bring(entry.store, image.id, source, tell)
-        size = entry.store.size(place)
-        if size != source.size:
+            place = put()
+        kept = entry.store.size(place)
+        if kept != size:
             entry.store.delete(place)
-            raise errors.StoreError(f"The store kept {size} bytes of {source.size}")
+            raise errors.StoreError(f"The store kept {kept} bytes of {size}")
         return self._labelled(place, entry)
 
     def take_away(self, image_id: str, image: Image | None, store_ids: Sequence[str]) -> None:
@@ -181,37 +174,31 @@ class Delivery:
         return Location(place.url, {**place.metadata, "store": entry.id})
 
 
-_BLOCK = 1 << 20
-
-
-class _Blocks:
-    """Blocks as something to read from, telling how much has been read."""
-
-    def __init__(self, blocks: Iterator[bytes], tell: Tell) -> None:
-        self._blocks = blocks
-        self._tell = tell
-        self._rest = b""
-        self._size = 0
-
-    def read(self, size: int, /) -> bytes:
-        if not self._rest:
-            self._rest = next(self._blocks, b"")
-            self._size += len(self._rest)
-            self._tell(self._size)
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
-
-
-def _bring(store: Store, key: str, source: Source, tell: Tell) -> Location:
-    if isinstance(store, TakesFiles):
+def _move(store: TakesFiles, key: str, source: Source, tell: Tell) -> Location:
+    """Raises Unsupported, and what the store does."""
+    if source.path is not None:
         with suppress(errors.Unsupported):
-            if source.path is not None:
-                place = store.adopt(key, source.path)
-                source.path = None  # further stores get copies of their own
-                return place
-        with suppress(errors.Unsupported):
-            file = source.file()
-            if file is not None:
-                with file:
-                    return store.copy_file(key, file, tell)
-    return source.put(store, key, tell)
+            place = store.adopt(key, source.path)
+            source.path = None  # further stores get copies of their own
+            return place
+    file = source.file()
+    if file is None:
+        raise errors.Unsupported("The data is no file")
+    with file:
+        return store.copy_file(key, file, tell)
+
+
+def _arrival(branch: Branch) -> Arrival | None:
+    """What came of a branch; None when it was cut off. Raises what is no failure of the store."""
+    error = branch.error
+    if isinstance(error, errors.DatabaseUnavailable):
+        raise error
+    if error is not None and not isinstance(error, errors.Error):
+        raise error
+    if error is None and branch.place is None:
+        return None
+    return Arrival(branch.store_id, branch.place, error)
+
+
+def _beyond(before: int, tell: Tell, size: int) -> None:
+    tell(before + size)

@@ -1,10 +1,9 @@
 """Fetches data from the web into the staging area, past the filter of addresses."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 
-from calotype import errors
-from calotype.imports.check import Step
+from calotype.imports.check import Step, is_fetched
 from calotype.imports.journey import Journey
 from calotype.remote.client import Answer, WebClient
 from calotype.remote.uri_filter import UriFilter
@@ -29,14 +28,16 @@ def fetched(staging: Staging, uri_filter: UriFilter, limit_of: Callable[[Journey
     """The step that stages what an address gives."""
 
     def fetch(journey: Journey) -> None:
-        image = journey.image
-        if journey.work.run.attempts > 1:
-            with suppress(errors.DataNotFound):
-                if staging.find(image) is not None:
-                    return  # a worker that died had it already
+        if is_fetched(staging, journey):
+            return
         with opened(journey.order.uri or "", uri_filter) as answer:
             staging.keep(
-                image, answer, limit_of(journey), declared=answer.length, tell=journey.tell
+                journey.image,
+                answer,
+                limit_of(journey),
+                declared=answer.length,
+                tell=journey.tell,
+                origin=journey.work.run.task.id,
             )
 
     return fetch

@@ -1,5 +1,6 @@
 """One import on its way, as its steps see it."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from calotype.db.tasks import Run
 from calotype.model.image import Image
 from calotype.model.importing import ImportOrder
 from calotype.services.staging import Staged
+
+LOG = logging.getLogger(__name__)
 
 MIB = 1 << 20
 #: Seconds between two looks whether the image is still there.
@@ -72,8 +75,15 @@ class Journey:
         """Say how many bytes are done. Raises Gone soon after the image was deleted."""
         self.work.step(f"Copied {size // MIB} MiB")
         if time.monotonic() > self._looked + LOOK:
-            fresh(self.images, self.image.id)
+            self._look()
             self._looked = time.monotonic()
+
+    def _look(self) -> None:
+        try:
+            fresh(self.images, self.image.id)
+        except errors.DatabaseUnavailable as error:
+            # How long we go on without the database is decided by `Attempt.step`.
+            LOG.info("Image %s: cannot see whether it is still there: %s", self.image.id, error)
 
     @property
     def data(self) -> Staged:
@@ -87,9 +97,19 @@ class Journey:
         """The image with the formats that it will have."""
         return self.image.with_(**self.becomes)
 
+    def now(self) -> Image:
+        """The image as it is now, once the database tells. Raises Gone when it was deleted."""
+        while True:
+            try:
+                return fresh(self.images, self.image.id)
+            except errors.DatabaseUnavailable as error:
+                LOG.info("Image %s: waiting for the database: %s", self.image.id, error)
+                # Waits until the database answers, for as long as the task is surely ours.
+                self.work.save(lambda connection: None)
+
     def save(self, change: Callable[[Image], Image]) -> None:
         """Change the saved image. Raises Gone when it was deleted."""
-        image = fresh(self.images, self.image.id)
+        image = self.now()
 
         def save(connection: Connection) -> None:
             self.image = change_row(connection, image, change(image))

@@ -13,13 +13,15 @@ from sqlalchemy import Connection
 
 from calotype import errors
 from calotype.db import import_lock
+from calotype.db.deletes import mark_deleted
 from calotype.db.images import Images
 from calotype.db.leases import Leases
 from calotype.db.tasks import Run, Tasks
 from calotype.imports import plan
 from calotype.imports.check import Step, checked
-from calotype.imports.deliver import Delivery, Source, StagedSource, StoredSource
+from calotype.imports.deliver import Delivery
 from calotype.imports.journey import Attempt, Journey, change_row, fresh
+from calotype.imports.sources import Source, StagedSource, StoredSource
 from calotype.model.image import Image, Status
 from calotype.model.importing import ImportOrder, done, ended
 from calotype.model.location import Location
@@ -34,7 +36,10 @@ WAIT = 0.2
 
 
 class ImportJob:
-    """Imports images. `fetch`: how data comes to be staged, by method; `plugins` in order."""
+    """Imports images. `fetch`: how data comes to be staged, by method; `plugins` in order.
+
+    `parallel`: how many stores are written at the same time; None: all that an import names.
+    """
 
     def __init__(
         self,
@@ -46,6 +51,7 @@ class ImportJob:
         *,
         fetch: Mapping[str, Step],
         plugins: Sequence[Step],
+        parallel: int | None = None,
     ) -> None:
         self._images = images
         self._tasks = tasks
@@ -54,7 +60,7 @@ class ImportJob:
         self._staging = staging
         self._fetch = fetch
         self._plugins = plugins
-        self._delivery = Delivery(images, stores)
+        self._delivery = Delivery(images, stores, parallel=parallel)
 
     def do(self, work: Attempt) -> None:
         """Import the image and end the task."""
@@ -93,7 +99,7 @@ class ImportJob:
             self._tasks.end(connection, run.task.id, TaskStatus.FAILURE, reason)
             import_lock.release(connection, image_id, run.task.id)
             if image is not None:
-                _put_back(connection, image)
+                _put_back(connection, image, order)
 
         self._tasks.transaction(save)
 
@@ -116,38 +122,30 @@ class ImportJob:
         self._bring_all(journey, StoredSource(self._stores, journey.image))
 
     def _bring_all(self, journey: Journey, source: Source) -> None:
+        order, image = journey.order, journey.image
+        having = {self._stores.id_of(location) for location in image.locations}
+        missing = [store_id for store_id in order.targets if store_id not in having]
+        arrived = len(missing) < len(order.targets)  # by an attempt before this one
         brought: list[Location] = []
         trouble: errors.Error | None = None
-        arrived = False
-        having = {self._stores.id_of(location) for location in journey.image.locations}
-        for number, store_id in enumerate(journey.order.targets):
-            if store_id in having:
-                arrived = True  # by an attempt before this one
-                continue
-            before = number * source.size
-
-            def tell(size: int, before: int = before) -> None:
-                journey.tell(before + size)
-
-            try:
-                place = self._delivery.bring(journey.image, source, store_id, tell)
-            except errors.DatabaseUnavailable:
-                raise
-            except errors.Error as error:
-                LOG.warning("Image %s, store %s: %s", journey.image.id, store_id, error)
-                trouble = error
-                self._note(journey, store_id, failed=True)
-                if journey.order.must_succeed:
-                    raise
+        for it in self._delivery.bring(
+            image, source, missing, journey.tell, together=order.must_succeed
+        ):
+            if it.place is None:
+                LOG.warning("Image %s, store %s: %s", image.id, it.store_id, it.error)
+                trouble = it.error
+                self._note(journey, it.store_id, failed=True)
                 continue
             arrived = True
-            brought.append(place)
-            if not journey.order.must_succeed:
-                journey.save(partial(self._with, journey, places=[place]))
-                brought.clear()
-            self._note(journey, store_id)
+            if order.must_succeed:
+                brought.append(it.place)
+            else:
+                journey.save(partial(self._with, journey, places=[it.place]))
+            self._note(journey, it.store_id)
+        if trouble and (order.must_succeed or not arrived):
+            raise trouble
         if not arrived:
-            raise trouble or errors.StoreError("There is no store to bring the data to")
+            raise errors.StoreError("There is no store to bring the data to")
         self._end(journey, brought)
 
     def _note(self, journey: Journey, store_id: str, *, failed: bool = False) -> None:
@@ -158,7 +156,7 @@ class ImportJob:
 
     def _end(self, journey: Journey, brought: Sequence[Location]) -> None:
         """Save what came of it together with the end of the task."""
-        image, task = fresh(self._images, journey.image.id), journey.work.run.task
+        image, task = journey.now(), journey.work.run.task
         new = self._with(journey, image, brought) if brought else image
         new = new.with_(properties=ended(new.properties))
         message = f"Imported {new.size} bytes"
@@ -198,8 +196,11 @@ class ImportJob:
             yield
 
 
-def _put_back(connection: Connection, image: Image) -> None:
-    """The image as it was before the import."""
+def _put_back(connection: Connection, image: Image, order: ImportOrder) -> None:
+    """The image as it was before the import; gone, if it was made for it."""
+    if order.was == Status.DELETED and image.status is Status.IMPORTING:
+        mark_deleted(connection, image.id, image.status)
+        return
     new = image.with_(properties=ended(image.properties))
     if image.status is Status.IMPORTING:
         new = new.moved_to(Status.QUEUED, size=None, virtual_size=None)

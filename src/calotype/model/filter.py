@@ -1,4 +1,4 @@
-"""What a list of images is asked for: conditions, order and page."""
+"""What a list of images or tasks is asked for: conditions, order and page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,6 +66,32 @@ class Filter:
     all_visibilities: bool = False
     member_status: str | None = "accepted"
     os_hidden: bool = False
+    order: tuple[Order, ...] = (Order("created_at"), Order("id"))
+    marker: str | None = None
+    limit: int = 25
+
+
+#: The fields a list of tasks may be ordered by.
+TASK_SORT_KEYS = (
+    "id",
+    "type",
+    "status",
+    "owner",
+    "image_id",
+    "request_id",
+    "user_id",
+    "created_at",
+    "updated_at",
+    "expires_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """A page of the list of tasks."""
+
+    type: str | None = None
+    status: str | None = None
     order: tuple[Order, ...] = (Order("created_at"), Order("id"))
     marker: str | None = None
     limit: int = 25

@@ -91,12 +91,16 @@ class Image:
         """The same image with some fields changed; a status goes through `moved_to`."""
         return replace(self, **changes)
 
+    def may_become(self, status: Status) -> bool:
+        """Whether a status may follow its own."""
+        return status in MAY_FOLLOW[self.status]
+
     def moved_to(self, status: Status, **changes: Any) -> Self:
         """The same image in a status that may follow its own.
 
         Raises Conflict when the table does not allow it.
         """
-        if status not in MAY_FOLLOW[self.status]:
+        if not self.may_become(status):
             raise errors.Conflict(
                 f"Image {self.id} is {self.status.value} and cannot become {status.value}"
             )

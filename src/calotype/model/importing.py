@@ -1,7 +1,7 @@
 """What an import is asked to do, and the properties in which it shows how far it is."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 #: The properties of an image during an import: stores still to be filled, and those that failed.
@@ -13,16 +13,31 @@ STAGE_HOST = "os_glance_stage_host"
 GLANCE_DIRECT = "glance-direct"
 WEB_DOWNLOAD = "web-download"
 COPY_IMAGE = "copy-image"
+GLANCE_DOWNLOAD = "glance-download"
 
 Properties = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteImage:
+    """An image of another region: `endpoint` is the address of the image service there.
+
+    `token` is the one of whoever asked; who handles an order keeps it out of logs and answers.
+    """
+
+    region: str
+    endpoint: str
+    image_id: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOrder:
     """An import as its worker gets it. `targets`: ids of stores, in the order to fill them.
 
-    `must_succeed`: all of them or none. `was`: the status of the image to go back to.
-    `inject`: whether the configured properties are to be added.
+    `must_succeed`: all of them or none. `was`: the status of the image to go back to, deleted for
+    one that was made for this import. `inject`: whether the configured properties are to be added.
+    `uri` or `remote`: where data that is fetched comes from.
     """
 
     method: str
@@ -31,6 +46,7 @@ class ImportOrder:
     was: str
     uri: str | None = None
     inject: bool = False
+    remote: RemoteImage | None = None
 
     def saved(self) -> dict[str, Any]:
         """As it is kept with the task."""
@@ -39,7 +55,12 @@ class ImportOrder:
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:
         """From what `saved` gave, by way of JSON."""
-        return cls(**{**saved, "targets": tuple(saved["targets"])})
+        remote = saved.get("remote")
+        loaded = {
+            "targets": tuple(saved["targets"]),
+            "remote": RemoteImage(**remote) if remote else None,
+        }
+        return cls(**{**saved, **loaded})
 
     @property
     def copies(self) -> bool:

@@ -22,6 +22,14 @@ class Location:
     id: int | None = None
 
     @property
+    def shown(self) -> str:
+        """The address as it may be shown to an operator: without a login that it may hold."""
+        scheme, _, rest = self.url.partition("://")
+        if scheme == "file":
+            return self.url
+        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+    @property
     def store(self) -> str | None:
         """The id of the store that holds this copy, when the row says so."""
         return self.metadata.get("store")

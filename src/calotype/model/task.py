@@ -33,6 +33,10 @@ MAY_FOLLOW: Mapping[TaskStatus, frozenset[TaskStatus]] = MappingProxyType(
     }
 )
 
+#: The types a task may have: an import that makes its image, one into an image, one by location,
+#: and the calculation of digests.
+TYPES = ("import", "api_image_import", "location_import", "calculate_hash")
+
 #: The statuses of a task that has ended.
 ENDED = frozenset(status for status, following in MAY_FOLLOW.items() if not following)
 

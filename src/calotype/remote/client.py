@@ -54,7 +54,7 @@ class Answer:
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes. Raises StoreUnavailable."""
-        with _talking(self.name):
+        with talking(self.name):
             return self.response.read(size)
 
     def refusal(self) -> errors.StoreUnavailable:
@@ -96,7 +96,7 @@ class WebClient:
     def _once(self, target: Target, method: str, headers: Mapping[str, str]) -> Answer:
         connection, path = self._connection(target)
         try:
-            with _talking(self.uri_filter.name):
+            with talking(self.uri_filter.name):
                 given = {"Host": target.authority, **_HEADERS, **headers}
                 connection.request(method, path, headers=given)
                 return Answer(connection, connection.getresponse(), self.uri_filter.name)
@@ -136,7 +136,7 @@ class WebClient:
 
 
 @contextmanager
-def _talking(name: str) -> Iterator[None]:
+def talking(name: str) -> Iterator[None]:
     """Raise StoreUnavailable for whatever goes wrong with a server."""
     try:
         yield

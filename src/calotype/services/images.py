@@ -22,7 +22,6 @@ from calotype.services.gate import Gate
 from calotype.services.relocation import Relocation
 from calotype.services.removal import Removal
 from calotype.services.staging import Staging
-from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
 
@@ -37,10 +36,12 @@ class Images:
         gate: Gate,
         policy: Policy,
         quota: Quota,
-        stores: Catalog,
+        removal: Removal,
         leases: Leases,
         staging: Staging,
         relocation: Relocation | None = None,
+        *,
+        delayed_delete: bool,
     ) -> None:
         """`relocation`: what changes locations; None where nobody may."""
         self._images = images
@@ -48,19 +49,25 @@ class Images:
         self._gate = gate
         self._policy = policy
         self._quota = quota
-        self._removal = Removal(deletes, stores)
+        self._removal = removal
         self._leases = leases
         self._staging = staging
         self._relocation = relocation
+        self._delayed = delayed_delete
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
+        image = self.plan(caller, fields)
+        self._images.add(image)
+        LOG.info("Created image %s", image.id)
+        return image
+
+    def plan(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
+        """A new image that the caller may create, not saved yet. Raises Denied, OverLimit."""
         image = _new_image(caller, fields)
         self._gate.allow(caller, "add_image", image)
         self._gate.allow_visibility(caller, image)
         self._quota.check_image(image)
-        self._images.add(image)
-        LOG.info("Created image %s", image.id)
         return image
 
     def list(self, caller: Caller, wanted: Filter) -> tuple[list[Image], str | None]:
@@ -118,7 +125,7 @@ class Images:
         self._switch(caller, image_id, "reactivate", Status.DEACTIVATED, Status.ACTIVE)
 
     def delete(self, caller: Caller, image_id: str) -> None:
-        """Delete an image and its data.
+        """Delete an image and its data; where deletes are delayed the data is left to the scrubber.
 
         The row goes first, to pending_delete, so that no crash leaves an active image without its
         bytes. Raises Denied when it is protected, InUse when a store says its data is used.
@@ -133,26 +140,20 @@ class Images:
             return
         # The lease keeps the worker from finishing what it takes for a delete that was cut off.
         with self._leases.hold(f"image:{image.id}", patience=PATIENCE):
-            self._deletes.begin(image)
-            if self._delete_data(image):
-                self._deletes.finish(image.id, Status.PENDING_DELETE)
+            if self._delayed and image.may_become(Status.PENDING_DELETE):
+                self._deletes.delay(image)
+            else:
+                self._delete_now(image)
 
-    def _delete_data(self, image: Image) -> bool:
-        """Remove all data that no other image has; False when the worker has to try again."""
-        left = list(image.locations)
-        for location in image.locations:
-            try:
-                self._removal.remove(image.id, location)
-            except errors.DataInUse:
-                self._deletes.cancel(image, left)
-                raise
-            except errors.StoreError as error:
-                LOG.warning(
-                    "Image %s: data is left in store %s: %s", image.id, location.store, error
-                )
-                continue
-            left.remove(location)
-        return not left
+    def _delete_now(self, image: Image) -> None:
+        self._deletes.begin(image)
+        try:
+            done = self._removal.finish(image.id, image.locations, whole=True)
+        except errors.DataInUse:
+            self._deletes.cancel(image)
+            raise
+        if not done:
+            LOG.warning("Image %s: some of its data is left; a worker tries again", image.id)
 
     def _switch(
         self, caller: Caller, image_id: str, rule: str, wanted: Status, target: Status

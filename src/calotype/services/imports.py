@@ -13,40 +13,52 @@ from calotype.caller import Caller
 from calotype.db import import_lock
 from calotype.db import tasks as task_rows
 from calotype.db.engine import Database
-from calotype.db.images import now, write
+from calotype.db.images import insert_image, now, write
 from calotype.model.image import Image, Status
 from calotype.model.importing import (
     COPY_IMAGE,
     GLANCE_DIRECT,
+    GLANCE_DOWNLOAD,
     WEB_DOWNLOAD,
     ImportOrder,
+    RemoteImage,
     begun,
 )
 from calotype.model.task import Task, TaskStatus
 from calotype.quota import Quota
 from calotype.services.gate import Gate
 from calotype.services.image_data import SIGNATURE
+from calotype.services.regions import image_endpoint
 from calotype.stores.catalog import Catalog
 
 LOG = logging.getLogger(__name__)
 
 #: The type of the tasks, and the job that does them.
 TYPE = "api_image_import"
+#: The type of tasks that make their image.
+CREATING = "import"
 
 #: The status in which an image must be for each method.
 NEEDS: Mapping[str, Status] = {
     GLANCE_DIRECT: Status.UPLOADING,
     WEB_DOWNLOAD: Status.QUEUED,
+    GLANCE_DOWNLOAD: Status.QUEUED,
     COPY_IMAGE: Status.ACTIVE,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request for an import asks for. `store`: the one of the header."""
+    """What a request for an import asks for. `store`: the one of the header.
+
+    `remote_id`, `region`, `interface`: which image of which region, and by which endpoint.
+    """
 
     method: str
     uri: str | None = None
+    remote_id: str = ""
+    region: str = ""
+    interface: str = "public"
     stores: tuple[str, ...] | None = None
     store: str | None = None
     all_stores: bool = False
@@ -67,7 +79,7 @@ class Offer:
 
 
 class Imports:
-    """The use case of `POST /v2/images/{id}/import`."""
+    """The use cases of `POST /v2/images/{id}/import` and of imports that make their image."""
 
     def __init__(
         self, database: Database, gate: Gate, quota: Quota, stores: Catalog, offer: Offer
@@ -85,6 +97,7 @@ class Imports:
         formats not set, unknown store, another import is at it), OverLimit.
         """
         self._check_request(wanted)
+        remote = _remote(caller, wanted)
         image = self._gate.image(caller, image_id)
         copies = wanted.method == COPY_IMAGE
         self._gate.allow(caller, "copy_image" if copies else "modify_image", image)
@@ -94,14 +107,44 @@ class Imports:
             LOG.info("Image %s: all stores have it already", image_id)
             return None
         self._check_quota(caller, image, wanted.method, len(targets))
-        inject = not caller.roles.intersection(self._offer.exempt_roles)
         order = ImportOrder(
-            wanted.method, targets, wanted.must_succeed, image.status, wanted.uri, inject
+            wanted.method,
+            targets,
+            wanted.must_succeed,
+            image.status,
+            wanted.uri,
+            self._injects(caller),
+            remote,
         )
-        task = _task(caller, image, wanted, targets)
+        given = {"import_req": dict(wanted.request), "backend": list(targets)}
+        task = _task(caller, image, TYPE, {"image_id": image.id, **given})
         self._db.transaction(lambda connection: self._save(connection, task, image, order))
         LOG.info("Image %s: its import (%s) is task %s", image_id, wanted.method, task.id)
         return task
+
+    def start_new(self, caller: Caller, image: Image, uri: str, given: Mapping[str, Any]) -> Task:
+        """Save a planned image and the task that fetches its data; it is gone if that fails.
+
+        `given`: the input that the task shows. Raises Invalid (the address, or what cannot be
+        imported), Duplicate (the id is taken), OverLimit.
+        """
+        self._offer.check_uri(uri)
+        _check_image(image, WEB_DOWNLOAD)
+        self._check_quota(caller, image, WEB_DOWNLOAD, 1)
+        targets, inject = (self._stores.default,), self._injects(caller)
+        order = ImportOrder(WEB_DOWNLOAD, targets, True, Status.DELETED, uri, inject)
+        task = _task(caller, image, CREATING, given)
+
+        def save(connection: Connection) -> None:
+            insert_image(connection, image)
+            self._save(connection, task, image, order)
+
+        self._db.transaction(save)
+        LOG.info("Image %s: it is made and imported by task %s", image.id, task.id)
+        return task
+
+    def _injects(self, caller: Caller) -> bool:
+        return not caller.roles.intersection(self._offer.exempt_roles)
 
     def _check_request(self, wanted: Wanted) -> None:
         if wanted.method not in self._offer.methods or wanted.method not in NEEDS:
@@ -109,7 +152,8 @@ class Imports:
             raise errors.Invalid(
                 f"method.name: {wanted.method!r} is not on offer; the import methods are: {offered}"
             )
-        if wanted.stores is not None and wanted.store:
+        # openstacksdk names its one store in both places.
+        if wanted.store and wanted.stores not in (None, (wanted.store,)):
             raise errors.Invalid("stores: cannot be combined with the header x-image-meta-store")
         if wanted.all_stores and (wanted.stores or wanted.store):
             raise errors.Invalid("all_stores: cannot be combined with stores or x-image-meta-store")
@@ -122,7 +166,6 @@ class Imports:
         given = {
             "stores": wanted.stores is not None,
             "all_stores": wanted.all_stores,
-            "all_stores_must_succeed": not wanted.must_succeed,
             "method.name": wanted.method == COPY_IMAGE,
         }
         for name, used in given.items():
@@ -153,7 +196,7 @@ class Imports:
 
     def _check_quota(self, caller: Caller, image: Image, method: str, copies: int) -> None:
         room, name = self._quota.room(caller)
-        if method == WEB_DOWNLOAD:
+        if method in (WEB_DOWNLOAD, GLANCE_DOWNLOAD):
             if room == 0:
                 raise errors.OverLimit(f"{name} leaves no room")
         elif name != "image_size_cap" and (image.size or 0) * copies > room:
@@ -171,6 +214,14 @@ class Imports:
         if not order.copies:
             new = new.moved_to(Status.IMPORTING)
         write(connection, image, new)
+
+
+def _remote(caller: Caller, wanted: Wanted) -> RemoteImage | None:
+    """The image of another region that is asked for, to be read in the name of the caller."""
+    if wanted.method != GLANCE_DOWNLOAD:
+        return None
+    endpoint = image_endpoint(caller.catalog, wanted.region, wanted.interface)
+    return RemoteImage(wanted.region, endpoint, wanted.remote_id, caller.token or "")
 
 
 def _check_image(image: Image, method: str) -> None:
@@ -192,11 +243,11 @@ def _check_image(image: Image, method: str) -> None:
         )
 
 
-def _task(caller: Caller, image: Image, wanted: Wanted, targets: tuple[str, ...]) -> Task:
+def _task(caller: Caller, image: Image, kind: str, given: Mapping[str, Any]) -> Task:
     moment = now()
     return Task(
         id=str(uuid.uuid4()),
-        type=TYPE,
+        type=kind,
         status=TaskStatus.PENDING,
         owner=caller.project_id or "",
         created_at=moment,
@@ -204,9 +255,5 @@ def _task(caller: Caller, image: Image, wanted: Wanted, targets: tuple[str, ...]
         image_id=image.id,
         request_id=caller.request_id,
         user_id=caller.user_id,
-        input={
-            "image_id": image.id,
-            "import_req": dict(wanted.request),
-            "backend": list(targets),
-        },
+        input=given,
     )

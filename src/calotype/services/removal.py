@@ -1,10 +1,15 @@
-"""How the data of an image goes: not before the last location that names it."""
+"""How the data of images goes: not before the last location that names it.
+
+One way for all: a delete, the removal of one copy, what cleans up after crashes, and the scrubber.
+"""
 
 import logging
+from collections.abc import Callable, Sequence
 
 from calotype import errors
 from calotype.db.copies import Copies
 from calotype.db.deletes import Deletes
+from calotype.model.image import Status
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog
 
@@ -31,6 +36,38 @@ class Removal:
     def __init__(self, deletes: Deletes, stores: Catalog) -> None:
         self._deletes = deletes
         self._stores = stores
+
+    def finish(
+        self,
+        image_id: str,
+        locations: Sequence[Location],
+        confirm: Callable[[], object] = lambda: None,
+        *,
+        whole: bool = False,
+    ) -> bool:
+        """Delete the data at these locations, all that an image still has; then it is deleted.
+
+        False when a store failed: what is left stays pending_delete for the next attempt. `confirm`
+        is asked before each delete and may refuse by raising. `whole`: raise DataInUse at the first
+        data that is in use, and go no further. Raises ChangedMeanwhile when it is pending no more.
+        """
+        gone: list[Location] = []
+        for location in locations:
+            confirm()
+            try:
+                self.remove(image_id, location)
+            except errors.StoreError as error:
+                if whole and isinstance(error, errors.DataInUse):
+                    self._deletes.lost(gone)
+                    raise
+                LOG.info("Image %s: data is left in its store: %s", image_id, error.message)
+            else:
+                gone.append(location)
+        if len(gone) < len(locations):
+            self._deletes.lost(gone)
+            return False
+        self._deletes.finish(image_id, Status.PENDING_DELETE)
+        return True
 
     def remove(self, image_id: str, location: Location) -> None:
         """Delete the data of a location that is hidden already, if no other location names it.

@@ -6,7 +6,7 @@ of; those of another one, e.g. of one that Glance has staged since, are passed o
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Self
@@ -21,7 +21,7 @@ from calotype.services.image_data import IntakeRules
 from calotype.stores.atomic_file import TEMPORARY, AtomicFile, translated
 from calotype.stores.filesystem import UUID, FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
-from calotype.streams import BLOCK, Body, Intake
+from calotype.streams import BLOCK, Body, Intake, Watcher
 
 Tell = Callable[[int], None]
 
@@ -36,7 +36,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What is known of staged data. `refused`: why its formats forbid it, if they do."""
+    """What is known of staged data. `refused`: why its formats forbid it, if they do.
+
+    `origin`: the id of the task that fetched it; None for data that a caller staged.
+    """
 
     size: int
     checksum: str | None
@@ -48,6 +51,7 @@ class Staged:
     detected: str | None
     refused: str | None
     file: tuple[int, int, int]
+    origin: str | None = None
 
     def check(self) -> None:
         """Raise UnsupportedMedia when the data does not fit the formats of its image."""
@@ -90,10 +94,13 @@ class Staging:
         key: str | None = None,
         declared: int | None = None,
         tell: Tell = lambda size: None,
+        watchers: Sequence[Watcher] = (),
+        origin: str | None = None,
     ) -> Staged:
         """Stage what `body` gives, in place of what was staged under that key before.
 
-        `tell` hears how many bytes are there. Raises what `Intake.read` and `Store.put` do.
+        `tell` hears how many bytes are there; `watchers` see the data and may refuse it;
+        `origin` is kept with its facts. Raises what `Intake.read` and `Store.put` do.
         """
         key = key or image.id
         self.discard_one(key)
@@ -102,9 +109,9 @@ class Staging:
         except OSError as error:
             raise errors.StoreUnavailable("The staging area cannot be used now") from error
         watcher = _Verdict(self._rules.format_watcher(image))
-        with self._intake(_Told(body, tell), limit, declared, watcher) as intake:
+        with self._intake(_Told(body, tell), limit, declared, watcher, *watchers) as intake:
             self._store.put(key, intake, declared)
-            return self._save(image, key, intake, watcher)
+            return self._save(image, key, intake, watcher, origin)
 
     def examine(self, image: Image, tell: Tell, *, key: str | None = None) -> Staged:
         """Learn all about data that was staged without its facts, by reading it once.
@@ -170,9 +177,7 @@ class Staging:
                         found.setdefault(image_id, []).append(entry.path)
         return found
 
-    def _intake(
-        self, body: Body, limit: Limit, declared: int | None, watcher: "_Verdict"
-    ) -> Intake:
+    def _intake(self, body: Body, limit: Limit, declared: int | None, *watchers: Watcher) -> Intake:
         return Intake(
             body,
             algorithm=self._rules.hashing_algorithm,
@@ -180,10 +185,17 @@ class Staging:
             declared=declared,
             limit=limit.bytes,
             limit_name=limit.name,
-            watchers=(watcher,),
+            watchers=watchers,
         )
 
-    def _save(self, image: Image, key: str, intake: Intake, watcher: "_Verdict") -> Staged:
+    def _save(
+        self,
+        image: Image,
+        key: str,
+        intake: Intake,
+        watcher: "_Verdict",
+        origin: str | None = None,
+    ) -> Staged:
         facts = intake.facts()
         staged = Staged(
             size=facts.size,
@@ -196,6 +208,7 @@ class Staging:
             detected=watcher.detected,
             refused=watcher.refused,
             file=self._identity(key),
+            origin=origin,
         )
         self._forget(key)
         with AtomicFile(self._folder, f"{key}.facts") as file:

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oslo_config import cfg, iniparser
@@ -15,6 +15,8 @@ DIRECTORY_VARIABLE = "OS_GLANCE_CONFIG_DIR"
 DIRECTORY = "/etc/glance"
 #: The files that are read from there, those that exist; the later ones win.
 NAMES = ("glance-image-import.conf", "glance-api.conf")
+#: What the scrubber reads besides.
+SCRUBBER_FILE = "glance-scrubber.conf"
 
 Name = tuple[str, str]
 
@@ -115,6 +117,19 @@ def find(files: Sequence[str], directories: Sequence[str]) -> Sources:
     directory = _absolute(named or DIRECTORY)
     standard = (os.path.join(directory, name) for name in NAMES)
     return Sources(tuple(filter(os.path.exists, standard)), standard=directory)
+
+
+def with_companion(sources: Sources, name: str) -> Sources:
+    """The sources and after them the file of that name that lies beside them, if there is one."""
+    found = beside(sources.folders(), name)
+    if found is None or found in sources.paths():
+        return sources
+    return replace(sources, files=(*sources.files, found))
+
+
+def beside(folders: Sequence[str], name: str) -> str | None:
+    """The file of that name in the first of the folders that has one."""
+    return next(filter(os.path.exists, (os.path.join(folder, name) for folder in folders)), None)
 
 
 def read(sources: Sources) -> Written:

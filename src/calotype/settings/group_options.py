@@ -101,7 +101,12 @@ PROFILER = (
 
 IMAGE_IMPORT = (
     bracketed("image_import_plugins", (), "What is done with data on import, in this order."),
-    number("max_parallel_stores", 1, "How many stores an import writes to at once.", min=1),
+    number(
+        "max_parallel_stores",
+        None,
+        "How many stores an import writes to at once, in one read of the data; unless set, all.",
+        min=1,
+    ),
 )
 
 IMPORT_FILTERING = (

@@ -35,14 +35,18 @@ def load(
     overrides: Mapping[Name, object] = NO_OVERRIDES,
     *,
     use_defaults_only: bool = False,
+    companion: str | None = None,
 ) -> tree.Settings:
     """The settings of the given files; without any, those of the standard directory that exist.
 
     `overrides`: values by section and option that win over the files. `use_defaults_only`: read no
-    file at all. Raises BadSettings with one line for each thing that is wrong: file, section,
+    file at all. `companion`: the name of one more file to read, where it lies beside the others.
+    Raises BadSettings with one line for each thing that is wrong: file, section,
     option, reason.
     """
     sources = Sources() if use_defaults_only else files.find(config_files, config_dirs)
+    if companion is not None:
+        sources = files.with_companion(sources, companion)
     written = files.read(sources)
     conf = Conf(sources)
     reader = Reader(conf, written, overrides)
@@ -69,6 +73,17 @@ def load(
         warnings=warnings(reader, configured),
         conf=conf,
     )
+
+
+def scrubber_settings(settings: tree.Settings) -> tree.Scrubber:
+    """How to scrub: what glance-scrubber.conf says counts, where it lies beside the other files.
+
+    Only there an operator may have set `scrub_time`. Raises BadSettings.
+    """
+    found = files.beside(settings.config_dirs, files.SCRUBBER_FILE)
+    if found is None or found in settings.files:
+        return settings.scrubber
+    return load([*settings.files, found]).scrubber
 
 
 def check_libraries(settings: tree.Settings) -> None:

@@ -31,15 +31,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "taskflow_executor": "max_workers conversion_format",
             "os_glance_tasks_store": ALL,
         },
-        "arrives with glance-download": {
-            "glance_download_properties": ALL,
-        },
-        "not needed here: what is copied from file to file does not pass through this service": {
-            "image_import_opts": "max_parallel_stores",
-        },
-        "arrives with delayed delete": {
-            "DEFAULT": "delayed_delete scrub_time scrub_pool_size wakeup_time daemon",
-        },
         "arrives with the image cache": {
             "DEFAULT": "worker_self_reference_url image_cache_dir image_cache_driver"
             " image_cache_sqlite_db image_cache_max_size image_cache_stall_time"

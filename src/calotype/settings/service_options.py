@@ -146,9 +146,13 @@ NOTIFICATIONS = (
 SCRUBBER = (
     flag("delayed_delete", False, "Only mark deleted images; the scrubber removes their data."),
     number("scrub_time", 0, "Seconds from the delete of an image to the end of its data.", min=0),
-    number("scrub_pool_size", 1, "How many copies the scrubber removes at once.", min=1),
-    number("wakeup_time", 300, "Seconds between two passes of the scrubber."),
-    flag("daemon", False, "Run the scrubber command until it is stopped."),
+    number("scrub_pool_size", 1, "How many images the scrubber removes at once.", min=1),
+    number(
+        "wakeup_time",
+        300,
+        "Seconds between two passes of the scrubber; 0: the worker leaves it to `glance-scrubber`.",
+    ),
+    flag("daemon", False, "Run `glance-scrubber` until it is stopped."),
 )
 
 UNUSED = (

@@ -99,7 +99,7 @@ class Imports:
 
     enabled_import_methods: tuple[str, ...]
     image_import_plugins: tuple[str, ...]
-    max_parallel_stores: int
+    max_parallel_stores: int | None
     allowed_schemes: tuple[str, ...]
     disallowed_schemes: tuple[str, ...]
     allowed_hosts: tuple[str, ...]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from calotype import errors
 from calotype.db.deletes import Deletes
@@ -140,16 +141,12 @@ class Cleaner:
         LOG.warning("Image %s: its upload died, it is queued again", image_id)
         return True
 
-    def _finish_delete(self, image_id: str, _lease: Lease) -> bool:
-        for location in self._deletes.locations(image_id):
-            try:
-                self._removal.remove(image_id, location)
-            except errors.StoreError as error:
-                LOG.info("Image %s: its data cannot be deleted yet: %s", image_id, error)
-                return False
-        self._deletes.finish(image_id, Status.PENDING_DELETE)
-        LOG.warning("Image %s: its delete was cut off, it is finished", image_id)
-        return True
+    def _finish_delete(self, image_id: str, lease: Lease) -> bool:
+        confirm = partial(self._leases.confirm, lease)
+        done = self._removal.finish(image_id, self._deletes.locations(image_id), confirm)
+        if done:
+            LOG.warning("Image %s: its delete was cut off, it is finished", image_id)
+        return done
 
     def _abandoned(self) -> Sequence[str]:
         saving = self._images.in_status(Status.SAVING)

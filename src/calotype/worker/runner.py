@@ -150,7 +150,11 @@ class Runner:
         self._running: set[str] = set()
         self._resting: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._awake = threading.Event()
+
+    def wake(self) -> None:
+        """Have `run` look for tasks now."""
+        self._awake.set()
 
     def run(self, stop: threading.Event) -> None:
         """Run what waits until `stop` is set; returns when the running tasks are handed over."""
@@ -158,7 +162,7 @@ class Runner:
         next_expiry = 0.0
         with ThreadPoolExecutor(self._threads, thread_name_prefix="task") as pool:
             while not stop.is_set():
-                self._ended.clear()
+                self._awake.clear()
                 try:
                     self._start_waiting(pool, stop)
                     if time.monotonic() >= next_expiry:
@@ -169,7 +173,7 @@ class Runner:
                     stop.wait(LOOK)
                 except Exception:  # the loop goes on whatever one look met
                     LOG.exception("Cannot look for tasks; trying again")
-                self._ended.wait(look)
+                self._awake.wait(look)
 
     def run_waiting(self, stop: threading.Event | None = None) -> None:
         """Run what waits now, one after the other."""
@@ -214,7 +218,7 @@ class Runner:
         finally:
             with self._lock:
                 self._running.discard(task_id)
-            self._ended.set()
+            self._awake.set()
 
     def _rest(self, task_id: str) -> None:
         """Leave a task alone for a while, each time twice as long: it must not fill the log."""
