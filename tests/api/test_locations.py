@@ -203,6 +203,15 @@ def test_addresses_that_the_filter_does_not_let_pass(site: Site, url: str) -> No
     assert_untouched(site, image_id)
 
 
+@on_each_engine
+def test_an_address_may_be_long_but_not_too_long(make_site: MakeSite, engine_name: str) -> None:
+    site = make_site(stores=catalog())
+    image_id = site.of(MEMBER).create(**FORMATS)
+    longest = f"{WEB}?".ljust(1 << 15, "x")
+    add(site.of(MEMBER), image_id, f"{longest}x").gave(400, "url: must have at most 32768 bytes")
+    add(site.of(MEMBER), image_id, longest).gave(202)
+
+
 def test_an_image_needs_its_formats(site: Site) -> None:
     image_id = site.of(MEMBER).create(disk_format="raw")
     add(site.of(MEMBER), image_id).gave(400, "container_format: ")
@@ -357,6 +366,30 @@ def test_a_failed_location_leaves_the_data_alone(make_site: MakeSite, engine_nam
     add(site.of(SERVICE), image_id, url).gave(202)
     work(site)
     assert site.of(MEMBER).image(image_id)["status"] == "active"
+
+
+def test_a_location_that_glance_left_is_replaced_by_itself(site: Site) -> None:
+    """Its failed tasks leave the row of an http location on the queued image."""
+    image_id, url = site.of(MEMBER).create(**FORMATS), kept(site)
+    image = site.parts.images.get(image_id)
+    site.parts.images.swap(image, image.with_(locations=(Location(url),)))
+    add(site.of(SERVICE), image_id, url).gave(202)
+    work(site)
+    found = site.parts.images.get(image_id)
+    assert (found.status, found.size, len(found.locations)) == (Status.ACTIVE, 4, 1)
+    assert found.os_hash_value is not None and import_lock.NAME not in found.properties
+
+
+def test_an_import_that_was_ended_from_outside_is_not_gone_on_with(site: Site) -> None:
+    """As when Glance has broken the lock and queued the image."""
+    image_id = site.of(MEMBER).create(**FORMATS)
+    add(site.of(SERVICE), image_id, kept(site)).gave(202)
+    image = site.parts.images.get(image_id)
+    site.parts.images.swap(image, image.moved_to(Status.QUEUED))
+    work(site)
+    (task,) = site.of(MEMBER).get(f"/v2/images/{image_id}/tasks").json["tasks"]
+    assert task["status"] == "failure" and "queued, not importing" in task["message"]
+    assert site.of(MEMBER).image(image_id)["status"] == "queued"
 
 
 def kept_data(site: Site, key: str) -> bytes | None:

@@ -290,6 +290,18 @@ def test_what_is_refused(showing: Showing, change: Any, says: str) -> None:
     assert (image["status"], image["locations"], image["name"]) == ("queued", [], None)
 
 
+@on_each_engine
+def test_metadata_may_be_large_but_not_too_large(
+    make_site: MakeSite, web: DataServer, engine_name: str
+) -> None:
+    showing = make(make_site, web)
+    image_id, url = showing.new(), showing.at()
+    room = (1 << 16) - 1 - len('{"a":"","store":"web"}')
+    showing.patch(image_id, add(url, metadata={"a": "x" * (room + 1)})).gave(400, "metadata: ")
+    showing.patch(image_id, add(url, metadata={"a": "x" * room})).gave(200)
+    assert len(showing.image(image_id)["locations"][0]["metadata"]["a"]) == room
+
+
 def test_empty_data_is_none(showing: Showing) -> None:
     showing.patch(showing.new(), add(showing.at(b""))).gave(400, "empty")
 

@@ -85,6 +85,33 @@ def test_a_delete_while_the_digests_are_calculated_ends_the_task(site: Site) -> 
     site.ask("GET", f"/v2/images/{image_id}").gave(404)
 
 
+# -- the store itself ------------------------------------------------------------------------------
+
+
+def test_the_store_is_shown_as_one_for_reading(site: Site) -> None:
+    stores = site.ask("GET", "/v2/info/stores").gave(200).json["stores"]
+    web = {"id": "web", "description": "The web", "read-only": "true"}
+    assert web in stores
+    detail = site.as_("admin").ask("GET", "/v2/info/stores/detail").gave(200).json["stores"]
+    assert {**web, "type": "http", "weight": 0, "properties": {}} in detail
+
+
+def test_the_store_takes_no_uploads(site: Site) -> None:
+    image_id = site.new()
+    headers = {"Content-Type": "application/octet-stream", "x-image-meta-store": "web"}
+    site.ask("PUT", f"/v2/images/{image_id}/file", data=b"x", headers=headers).gave(410)
+    assert site.show(image_id)["status"] == "queued"
+
+
+def test_the_sweeper_and_verify_know_the_store(site: Site) -> None:
+    image_id = site.new()
+    site.added(image_id, site.at(DATA))
+    swept = site.service.run("sweep", "--grace", "0")
+    assert swept.returncode == 0, swept.stderr
+    verified = site.service.run("verify", image_id)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
 # -- with validation data --------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ files of this machine, or data by a name that only our configuration gives a mea
 from collections.abc import Mapping
 from dataclasses import replace
 
+import orjson
+
 from calotype import errors
 from calotype.model.location import NO_METADATA, Location
 from calotype.remote.uri_filter import PORTS, UriFilter
@@ -14,6 +16,11 @@ from calotype.stores.catalog import Catalog
 
 #: Schemes that nobody may register.
 RESTRICTED = frozenset({"file", "filesystem", "swift+config"})
+#: Longest address, in bytes of UTF-8: half of what a TEXT column of MariaDB holds, as what is kept
+#: with a task has more to it.
+_URL_LIMIT = 1 << 15
+#: Largest metadata, in bytes of JSON.
+_METADATA_LIMIT = (1 << 16) - 1
 
 
 class Addresses:
@@ -34,6 +41,8 @@ class Addresses:
         Raises Invalid, which never repeats the address: it may hold a password.
         """
         scheme = _scheme(url)
+        if len(url.encode()) > _URL_LIMIT:
+            raise errors.Invalid(f"url: must have at most {_URL_LIMIT} bytes in UTF-8")
         if scheme in RESTRICTED:
             raise errors.Invalid(f"url: addresses that begin with {scheme}:// are not taken")
         known = sorted(self._schemes() - RESTRICTED)
@@ -61,7 +70,7 @@ class Addresses:
         for entry in self._stores.entries():
             if named in (None, entry.id) and scheme in entry.store.traits.schemes:
                 label = {"store": entry.id} if self._stores.multi else {}
-                return replace(location, metadata={**location.metadata, **label})
+                return _fitting(replace(location, metadata={**location.metadata, **label}))
         raise errors.Invalid(f"metadata.store: no store of that name takes {scheme}:// addresses")
 
     def _schemes(self) -> set[str]:
@@ -74,6 +83,13 @@ class Addresses:
             raise errors.Invalid(error.message) from error
         except errors.StoreUnavailable:
             return  # perhaps there is no name server just now; who reads the data asks again
+
+
+def _fitting(location: Location) -> Location:
+    """A location whose metadata the database can keep. Raises Invalid."""
+    if len(orjson.dumps(dict(location.metadata))) > _METADATA_LIMIT:
+        raise errors.Invalid(f"metadata: must have at most {_METADATA_LIMIT} bytes as JSON")
+    return location
 
 
 def _scheme(url: str) -> str:

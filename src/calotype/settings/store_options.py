@@ -103,7 +103,7 @@ FILE = (
 
 HTTP = (
     text("https_ca_certificates_file", None, "Certificates of the authorities to trust."),
-    flag("https_insecure", True, "Do not check the certificates of servers."),
+    flag("https_insecure", True, "Do not check certificates, unless the option above is set."),
     cfg.DictOpt("http_proxy_information", default={}, help="Proxies by scheme: http:host:port."),
 )
 

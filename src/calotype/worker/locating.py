@@ -47,9 +47,11 @@ class LocationJob:
         """Make the image active with its location; then, if so ordered, calculate its digests."""
         order = LocationOrder.load(work.run.undo)
         image = self._hashing.image(work.run.task.image_id)
-        # A worker that died may have come this far.
-        if all(location.url != order.url for location in image.locations):
+        if image.status is Status.IMPORTING:
             self._activate(work, image, order)
+        elif all(location.url != order.url for location in image.locations):
+            raise errors.Conflict(f"Image {image.id} is {image.status.value}, not importing")
+        # Else a worker that died had come this far.
         if order.hashes_later and order.algorithm:
             image = self._hashing.image(image.id)
             self._hashing.calculate(work, image, order.algorithm, NEVER)
@@ -71,8 +73,6 @@ class LocationJob:
         self._tasks.transaction(save)
 
     def _activate(self, work: Work, image: Image, order: LocationOrder) -> None:
-        if image.status is not Status.IMPORTING:
-            raise errors.Conflict(f"Image {image.id} is {image.status.value}, not importing")
         size = self._size(work, order)
         self._quota.check_stored(image.owner, size)
         digests = self._digests(work, image.with_(size=size, locations=(order.location,)), order)
