@@ -62,16 +62,14 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
                 parts.stores,
                 parts.leases,
                 make_staging(settings),
+                parts.cache.forget if parts.cache else None,
             ),
             bodies=bodies,
             shown=shown,
             paging=filters.Paging(service.limit_param_default, service.api_limit_max),
             create_headers=_create_headers(parts),
         ),
-        data=ImageDataApi(
-            ImageData(parts.images, gate, quota, parts.stores, parts.leases, make_rules(settings)),
-            service.calotype_client_timeout,
-        ),
+        data=ImageDataApi(_data(parts, gate, quota), service.calotype_client_timeout),
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
         tasks=TasksApi(
             Tasks(parts.tasks, gate),
@@ -126,6 +124,12 @@ def _wrap(
     service = settings.service
     # Before all that may refuse: whoever does leaves the body of the request to this.
     return Drain(negotiated, service.calotype_drain_bytes, service.calotype_drain_seconds)
+
+
+def _data(parts: Parts, gate: Gate, quota: Quota) -> ImageData:
+    rules = make_rules(parts.settings)
+    cache = parts.cache.reader if parts.cache and parts.settings.auth.caching else None
+    return ImageData(parts.images, gate, quota, parts.stores, parts.leases, rules, cache)
 
 
 def _stage(parts: Parts, gate: Gate, quota: Quota) -> Stage:

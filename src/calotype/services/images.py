@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from calotype import errors
@@ -38,7 +38,9 @@ class Images:
         stores: Catalog,
         leases: Leases,
         staging: Staging,
+        forget: Callable[[str], None] | None = None,
     ) -> None:
+        """`forget`: told the id of each image that is deleted, for the cache of this node."""
         self._images = images
         self._deletes = deletes
         self._gate = gate
@@ -47,6 +49,7 @@ class Images:
         self._stores = stores
         self._leases = leases
         self._staging = staging
+        self._forget = forget or (lambda image_id: None)
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -128,6 +131,7 @@ class Images:
             self._deletes.begin(image)
             if self._delete_data(image):
                 self._deletes.finish(image.id, Status.PENDING_DELETE)
+        self._forget(image.id)
 
     def _delete_data(self, image: Image) -> bool:
         """Remove all copies; False when a store failed and the worker has to try again."""

@@ -43,11 +43,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arrives with delayed delete": {
             "DEFAULT": "delayed_delete scrub_time scrub_pool_size wakeup_time daemon",
         },
-        "arrives with the image cache": {
-            "DEFAULT": "worker_self_reference_url image_cache_dir image_cache_driver"
-            " image_cache_sqlite_db image_cache_max_size image_cache_stall_time"
-            " calotype_cache_node_timeout",
-        },
         "arrives with signatures and encrypted locations": {
             "DEFAULT": "metadata_encryption_key digest_algorithm",
             "key_manager": ALL,
