@@ -8,12 +8,14 @@ import falcon
 from calotype import errors
 from calotype.api import failures, filters, identity, openapi, render, routes, schemas, versions
 from calotype.api.bodies import Bodies
+from calotype.api.cache import CacheApi
 from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.imports import ImportsApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
+from calotype.api.old_cache import OldCacheApi
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
@@ -21,6 +23,7 @@ from calotype.db.copies import Copies
 from calotype.parts import Parts, make_quota, make_rules, make_staging, make_uri_filter
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
+from calotype.services.cache import Cache
 from calotype.services.gate import Gate
 from calotype.services.hashes import Hashes
 from calotype.services.image_data import ImageData
@@ -28,6 +31,7 @@ from calotype.services.images import Images
 from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
 from calotype.services.members import Members
+from calotype.services.old_cache import OldCache
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
 from calotype.services.tasks import Tasks
@@ -51,6 +55,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         locations=service.show_multiple_locations,
     )
     bodies = Bodies(documents["image"])
+    caching = Cache(parts.cache, parts.images, gate, policy, parts.stores)
     handlers = routes.Handlers(
         images=ImagesApi(
             images=Images(
@@ -78,6 +83,10 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         stores=StoresApi(Stores(Copies(parts.database), gate, parts.stores)),
         imports=ImportsApi(_imports(parts, gate, quota), bodies),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
+        cache=CacheApi(caching),
+        old_cache=OldCacheApi(
+            OldCache(caching, parts.images, on_offer=settings.auth.cache_management)
+        ),
         discovery=_discovery(parts, policy, documents),
     )
     known_by = strategy or settings.auth.strategy

@@ -6,6 +6,7 @@ against the route table. Names of bodies are those in `components.py`.
 
 from collections.abc import Mapping
 
+from calotype.api.cache_operations import CACHE
 from calotype.api.data_operations import DATA, IMPORTS, STORES
 from calotype.api.image_operations import IMAGES, MEMBERS
 from calotype.api.operation import Operation, Parameter
@@ -32,4 +33,5 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **STORES,
     **MEMBERS,
     **TASKS,
+    **CACHE,
 }

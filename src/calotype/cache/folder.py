@@ -9,6 +9,7 @@ Only who holds the lock on a file in `incomplete` gives it another name or none 
 All methods raise OSError when the folder cannot be used.
 """
 
+import errno
 import fcntl
 import io
 import os
@@ -69,7 +70,7 @@ class Folder:
 
     def entry(self, image_id: str) -> str:
         """The path of an entry, whether it is there or not."""
-        return os.path.join(self.path, image_id)
+        return _path(self.path, image_id)
 
     def entries(self) -> dict[str, os.stat_result]:
         """All entries by image id."""
@@ -91,7 +92,7 @@ class Folder:
 
         None when it is here by now.
         """
-        path = os.path.join(self._incomplete, image_id)
+        path = _path(self._incomplete, image_id)
         for _ in range(TRIES):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, State.GROWING)
             mine = growing.lock(fd)
@@ -113,7 +114,7 @@ class Folder:
 
     def invalid(self, image_id: str) -> str:
         """The path for what turned out not to be the data of an image."""
-        return os.path.join(self._invalid, image_id)
+        return _path(self._invalid, image_id)
 
     def room(self) -> int:
         """How many bytes would fit in."""
@@ -132,7 +133,7 @@ class Folder:
         return removed
 
     def _remove_deserted(self, image_id: str) -> bool:
-        path = os.path.join(self._incomplete, image_id)
+        path = _path(self._incomplete, image_id)
         with suppress(FileNotFoundError), _opened(path) as fd:
             if growing.lock(fd) and _is_called(fd, path):
                 os.unlink(path)
@@ -143,13 +144,13 @@ class Folder:
 
     def queue(self, image_id: str) -> None:
         """Note that an image is wanted here."""
-        with _opened(os.path.join(self._queue, image_id), os.O_WRONLY | os.O_CREAT):
+        with _opened(_path(self._queue, image_id), os.O_WRONLY | os.O_CREAT):
             pass
 
     def unqueue(self, image_id: str) -> bool:
         """Forget that it is wanted; whether it was."""
         try:
-            os.unlink(os.path.join(self._queue, image_id))
+            os.unlink(_path(self._queue, image_id))
         except FileNotFoundError:
             return False
         return True
@@ -167,6 +168,12 @@ class Folder:
         with _opened(self.path, os.O_RDONLY | os.O_DIRECTORY) as fd:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield
+
+
+def _path(folder: str, image_id: str) -> str:
+    if not UUID.fullmatch(image_id):
+        raise OSError(errno.EINVAL, "no id of an image", image_id)
+    return os.path.join(folder, image_id)
 
 
 def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:

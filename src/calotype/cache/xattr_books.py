@@ -65,12 +65,20 @@ class XattrBooks:
     @contextmanager
     def _opened(self, image_id: str) -> Iterator[int]:
         """An entry, for one process at a time."""
-        fd = os.open(self._folder.entry(image_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        # The lock on the file itself belongs to whoever is bringing it here, who notes it too.
+        path, turn = self._folder.entry(image_id), os.path.join(self._folder.path, "queue")
+        with _fd(turn, os.O_DIRECTORY) as other, _fd(path, os.O_NOFOLLOW) as fd:
+            fcntl.flock(other, fcntl.LOCK_EX)
             yield fd
-        finally:
-            os.close(fd)
+
+
+@contextmanager
+def _fd(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _hits(file: int | str) -> int | None:

@@ -15,7 +15,6 @@ from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
 from calotype.db.engine import Database
-from calotype.db.images import now
 from calotype.db.leases import RENEWALS, exactly_now
 from calotype.db.tables import cached_images, calotype_leases, node_reference
 from calotype.model.cached import CachedImage
@@ -69,7 +68,7 @@ class CachedImages:
     def used(self, image_id: str) -> bool:
         """Count a use of an entry; False when there is no note of it."""
         row = update(cached_images).where(*self._mine(image_id))
-        row = row.values(hits=_ROW.hits + 1, last_accessed=now())
+        row = row.values(hits=_ROW.hits + 1, last_accessed=exactly_now())
         return bool(self._db.transaction(lambda connection: connection.execute(row).rowcount))
 
     def remove(self, image_id: str) -> None:

@@ -128,8 +128,8 @@ class Cache:
         self._prefetch = Prefetch(cache, images, stores) if cache else None
 
     def list(self, caller: Caller, rule: str = "cache_list") -> tuple[list[CachedImage], list[str]]:
-        """What is here, and the ids of what is queued. Raises Denied, NotFound (no cache)."""
-        with self._allowed(caller, rule) as cache:
+        """What is here, and the ids of what is queued. Raises NotFound when there is no cache."""
+        with self.allowed(caller, rule) as cache:
             return cache.space.entries(), cache.folder.queued()
 
     def queue(self, caller: Caller, image_id: str) -> None:
@@ -137,7 +137,7 @@ class Cache:
         image = self._gate.image(caller, image_id)
         self._gate.allow(caller, "cache_image", image)
         with self._needed() as cache:
-            self._bring(cache, image)
+            self.bring(cache, image)
 
     def remove(self, caller: Caller, image_id: str) -> None:
         """Take an image out of the cache and the queue, if it is there. Raises ImageNotFound."""
@@ -156,7 +156,7 @@ class Cache:
         rule: str = "cache_delete",
     ) -> int:
         """Take out everything that is here, or queued, or both; how many images that was."""
-        with self._allowed(caller, rule) as cache:
+        with self.allowed(caller, rule) as cache:
             cleared = cache.space.clear() if cached else 0
             if queued:
                 cleared += sum(cache.folder.unqueue(it) for it in cache.folder.queued())
@@ -164,12 +164,12 @@ class Cache:
 
     def clean(self, caller: Caller) -> int:
         """Remove what is invalid, stalled, or of images that are gone; how many that was."""
-        with self._allowed(caller, "cache_clean") as cache:
+        with self.allowed(caller, "cache_clean") as cache:
             return cache.space.clean(self._images.living)
 
     def prune(self, caller: Caller) -> Pruned:
         """Take out what was used least recently, until the rest fits."""
-        with self._allowed(caller, "cache_prune") as cache:
+        with self.allowed(caller, "cache_prune") as cache:
             return cache.space.prune()
 
     def nodes(self, caller: Caller, image_id: str) -> Collection[str]:
@@ -188,7 +188,8 @@ class Cache:
             )
         return self._cache.nodes.nodes(image.id)
 
-    def _bring(self, cache: NodeCache, image: Image) -> None:
+    def bring(self, cache: NodeCache, image: Image) -> None:
+        """Queue an image that is not here yet, and begin to bring it here. Raises Invalid."""
         assert self._prefetch is not None
         if image.status is not Status.ACTIVE:
             raise errors.Invalid(
@@ -200,7 +201,8 @@ class Cache:
         self._prefetch.begin(image)
 
     @contextmanager
-    def _allowed(self, caller: Caller, rule: str) -> Iterator[NodeCache]:
+    def allowed(self, caller: Caller, rule: str) -> Iterator[NodeCache]:
+        """The cache, if a rule allows the caller to look after it. Raises Denied, NotFound."""
         self._policy.check(caller, rule, {})
         with self._needed() as cache:
             yield cache
