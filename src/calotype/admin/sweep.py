@@ -11,6 +11,7 @@ from calotype.admin import logs
 from calotype.admin.serve import quickstart
 from calotype.jobs import make_leftovers, make_runner
 from calotype.parts import Parts, assemble, prepare
+from calotype.worker.caretaker import Caretaker
 from calotype.worker.cleaner import Cleaner
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +64,13 @@ def run_worker(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     cleaning = threading.Thread(target=_clean, args=(parts, stop, args.attached), name="cleaner")
     cleaning.start()
+    if parts.cache is not None:
+        caretaker = Caretaker(parts.cache, parts.images, parts.stores)
+        often = parts.settings.service.calotype_task_lease
+        # It may be fetching at the end, which can be left off at any moment.
+        threading.Thread(
+            target=caretaker.run, args=(stop, often), name="caretaker", daemon=True
+        ).start()
     LOG.info("Worker process %d is ready", os.getpid())
     make_runner(parts).run(stop)
     cleaning.join()
