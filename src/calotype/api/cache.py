@@ -37,7 +37,7 @@ class CacheApi:
         """PUT /v2/cache/{id}: bring an image here. 202."""
         web.no_body(req)
         self.cache.queue(web.caller(req), image_id)
-        resp.status = 202
+        web.put_nothing(resp, 202)
 
     def remove(self, req: falcon.Request, resp: falcon.Response, image_id: str) -> None:
         """DELETE /v2/cache/{id}: take an image out. 204."""
@@ -59,7 +59,7 @@ class CacheApi:
         """POST /v2/cache/clean: remove what failed, stalled or belongs to no image. 200."""
         web.no_body(req)
         self.cache.clean(web.caller(req))
-        resp.status = 200
+        web.put_nothing(resp, 200)
 
     def prune(self, req: falcon.Request, resp: falcon.Response) -> None:
         """POST /v2/cache/prune: shrink the cache to its configured size. 200."""

@@ -70,6 +70,13 @@ def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
     resp.data = orjson.dumps(value)
 
 
+def put_nothing(resp: falcon.Response, status: int) -> None:
+    """Answer without a body, where the status alone does not say that there is none."""
+    resp.status = status
+    # Clients would take an empty body for broken JSON.
+    resp.content_type = falcon.MEDIA_TEXT
+
+
 def _chunked(req: falcon.Request) -> bool:
     return "chunked" in (req.get_header("Transfer-Encoding") or "").lower()
 
