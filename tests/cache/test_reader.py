@@ -344,6 +344,25 @@ def test_a_full_disk(
     assert names(folder, "incomplete") == []
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_file_that_is_taken_away_while_it_grows(
+    reader: Reader, folder: Folder, data: bytes, right: bool
+) -> None:
+    image, tap = image_of(data, **({} if right else {"checksum": "0" * 32})), Tap(data, open=False)
+    tap.let(2)
+    follower = follow(reader, image, tap)
+    got = first(follower, MIB)
+    os.unlink(os.path.join(folder.path, "incomplete", image.id))
+    tap.let(3)
+    if right:
+        assert got + rest(follower) == data
+    else:
+        with pytest.raises(errors.StoreUnavailable):
+            rest(follower)
+        follower.close()
+    assert names(folder) == names(folder, "incomplete") == []
+
+
 def test_a_folder_that_is_gone(reader: Reader, folder: Folder, data: bytes) -> None:
     os.rename(folder.path, folder.path + ".away")
     image = image_of(data)

@@ -8,6 +8,7 @@ Rule 3: nobody is given its last byte before it is known to be whole.
 
 import fcntl
 import os
+from contextlib import suppress
 from enum import IntEnum
 
 from calotype import errors
@@ -76,7 +77,8 @@ class Claim:
     def refuse(self, path: str) -> None:
         """Say that this is not the data of the image, and put it aside."""
         os.fchmod(self._fd, State.REFUSED)
-        os.rename(self._path, path)
+        with suppress(FileNotFoundError):
+            os.rename(self._path, path)
 
     def give_up(self) -> None:
         """Remove the file, so that those who read it go elsewhere for the rest."""
@@ -86,7 +88,8 @@ class Claim:
 
     def drop(self) -> None:
         """Remove the file; those who read it go on."""
-        os.unlink(self._path)
+        with suppress(FileNotFoundError):  # somebody has tidied up by hand
+            os.unlink(self._path)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -119,11 +122,16 @@ class Followed:
     def deserted(self) -> bool:
         """Whether its filler has died. After that the file is of no use but to be closed."""
         # Whoever fills it holds the lock until after it has said how it ended.
-        return not self._kept and lock(self._fd) and state(self._fd) == State.GROWING
+        return self.settled() and not self._kept and state(self._fd) == State.GROWING
 
     def settled(self) -> bool:
         """Whether its filler is done with it, in one way or another."""
-        return self._kept or lock(self._fd)
+        if self._kept:
+            return True
+        free = lock(self._fd)
+        if free:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return free
 
     def close(self) -> None:
         """Close the file."""
