@@ -1,5 +1,7 @@
 """The released clients, and people with real roles, in front of three nodes that cache."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from tests.cache.site import Node
 from tests.clients.people import User
 from tests.data.site import soon
 from tests.keystone import ADMIN, MEMBER, Keystone, Person
+from tests.service import environment as clean
 
 DATA = bytes(range(256)) * 300
 UNKNOWN = "99999999-0000-4000-8000-000000000000"
@@ -123,3 +126,62 @@ def test_openstack(nodes: list[Node], admins: list[User], mary: User) -> None:
     admin.openstack("cached", "image", "clear")
     assert nodes[1].cached() == []
     assert "Failed to clear" in mary.openstack("cached", "image", "clear", status=1).complaint
+
+
+def manage(
+    node: Node, environment: dict[str, str], *arguments: str, status: int = 0, says: str = ""
+) -> list[list[str]]:
+    """Run `glance-cache-manage`; the cells of the table that it prints."""
+    code = "import sys; from calotype.admin.cache_manage import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-H", "127.0.0.1", "-p", str(node.port), *arguments],
+        env=clean(environment),
+        input=says,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    if status:
+        return [[done.stderr]]
+    assert "deprecated" in done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+
+
+def test_glance_cache_manage(nodes: list[Node], keystone: Keystone, mary: User) -> None:
+    node, admin, id_ = nodes[0], keystone.environment(ADMIN), mary.put_image("managed", DATA)
+    manage(node, admin, "delete-all-cached-images", "--force")
+    manage(node, admin, "queue-image", id_, says="n\n")
+    assert node.cached() == []
+    manage(node, admin, "queue-image", id_, says="y\n")
+    assert soon(lambda: node.cached() == [id_])
+    head, row = manage(node, admin, "list-cached")
+    assert head == ["ID", "Last Accessed (UTC)", "Last Modified (UTC)", "Size", "Hits"]
+    assert (row[0], row[3:]) == (id_, [str(len(DATA)), "0"])
+    manage(node, admin, "-f", "delete-cached-image", id_)
+    assert node.cached() == []
+    (node.cache / "queue" / UNKNOWN).touch()
+    assert manage(node, admin, "list-queued") == [["ID"], [UNKNOWN]]
+    manage(node, admin, "-f", "delete-queued-image", UNKNOWN)
+    assert manage(node, admin, "-f", "delete-all-queued-images") == []
+    assert manage(node, admin, "list-queued") == manage(node, admin, "list-cached") == []
+    assert manage(node, admin, "help") == []
+
+
+def test_glance_cache_manage_for_those_who_may_not(nodes: list[Node], keystone: Keystone) -> None:
+    environment = keystone.environment(MEMBER)
+    [[complaint]] = manage(nodes[0], environment, "list-cached", status=1)
+    assert "ERROR: " in complaint
+    assert "403" in complaint
+    token = {"OS_AUTH_TOKEN": "wrong"}
+    assert "401" in manage(nodes[0], token, "list-cached", status=1)[0][0]
+    wrong = {**environment, "OS_PASSWORD": "a secret"}
+    [[complaint]] = manage(nodes[0], wrong, "list-cached", status=1)
+    assert "401" in complaint
+    assert "a secret" not in complaint
+    assert "no command" in manage(nodes[0], environment, "dance", status=1)[0][0]
+    assert "one id" in manage(nodes[0], environment, "queue-image", status=1)[0][0]
+    manage(nodes[0], environment, "--dance", "list-cached", status=2)
