@@ -178,6 +178,18 @@ def test_cleaning(site: Site, node: Node) -> None:
     assert node.cached("invalid") == node.cached("incomplete") == []
 
 
+def test_what_is_cached_and_deactivated_is_for_admins(site: Site) -> None:
+    mary = site.as_("mary")
+    image_id = mary.stored(DATA)
+    mary.ask("GET", f"/v2/images/{image_id}/file").gave(200)
+    until(lambda: image_id in cached(site))
+    site.ask("POST", f"/v2/images/{image_id}/actions/deactivate").gave(204)
+    mary.ask("GET", f"/v2/images/{image_id}/file").gave(403, "deactivated")
+    site.as_("otto").ask("GET", f"/v2/images/{image_id}/file").gave(404)
+    site.ask("GET", f"/v2/images/{image_id}/file").gave(200)
+    assert cached(site)[image_id]["hits"] == 1
+
+
 # -- who may ---------------------------------------------------------------------------------------
 
 

@@ -239,6 +239,23 @@ def test_what_a_power_failure_leaves_is_not_served(tmp_path: Path) -> None:
         assert node.cached("incomplete") == []
 
 
+def test_a_service_ends_although_an_image_is_on_its_way(tmp_path: Path) -> None:
+    node = Node(tmp_path, "--workers", "1", "--no-worker")
+    with node:
+        image_id = Site(node).stored(DATA)
+        node.hold()
+        with Site(node).wire() as leaves:
+            leaves.head("GET", file_of(image_id))
+            assert leaves.socket.recv(1) == b"H"
+            leaves.reset()
+        assert node.stop() == 0
+        assert "Traceback" not in node.log.read_text()
+        node.release()
+        node.start()
+        assert Site(node).download(image_id).body == DATA
+        assert cached(node, image_id)
+
+
 # -- a cache that is of no use ---------------------------------------------------------------------
 
 
