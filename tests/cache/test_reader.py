@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -415,6 +416,24 @@ def test_fetching(reader: Reader, notes: Notes, data: bytes) -> None:
     assert image.id in notes.kept
     assert reader.fetch(image, tap)
     assert tap.streams == [0]
+    assert kept(reader, image) == data
+
+
+def test_fetching_takes_as_long_as_it_takes(
+    reader: Reader, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes slowly, but comes, is not given up."""
+    monkeypatch.setattr(filling, "PATIENCE", 3.0)
+    image, tap = image_of(data), Tap(data, open=False)
+
+    def let() -> None:
+        for _ in range(5):
+            time.sleep(0.8)
+            tap.let(1)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(let)
+        assert reader.fetch(image, tap)
     assert kept(reader, image) == data
 
 

@@ -108,7 +108,8 @@ def _copied(claim: Claim, image: Image, blocks: Iterator[bytes]) -> dict[str, st
 def _is_data_of(image: Image, found: dict[str, str | None]) -> bool:
     recorded = {"md5": image.checksum, _algorithm(image): image.os_hash_value}
     return all(
-        value is None or name is None or found[name] == value for name, value in recorded.items()
+        value is None or name is None or found[name] == value.lower()
+        for name, value in recorded.items()
     )
 
 
@@ -212,17 +213,19 @@ class Follower(Iterator[bytes]):
 
     def _await(self, beyond: int) -> int:
         """Wait until more than that may be read; how far. Raises Unfinished, StoreUnavailable."""
-        pause, began = PAUSE, time.monotonic()
+        pause, seen, since = PAUSE, -1, time.monotonic()
         while self._file is not None:
             end = self._file.ready(self._size)
             if end > beyond:
                 return end
+            if end > seen:
+                seen, since = end, time.monotonic()
             if self._file.deserted():
                 LOG.warning("Image %s: the process that brought it here has died", self._image.id)
                 self._file.close()
                 self._file = self._join()
                 continue
-            if time.monotonic() - began > PATIENCE:
+            if time.monotonic() - since > PATIENCE:
                 break
             time.sleep(pause)
             pause = min(2 * pause, LONGEST)
