@@ -308,8 +308,11 @@ def test_a_daemon_keeps_others_out_between_its_passes(scene: Scene) -> None:
 def test_a_daemon_ends_when_another_one_has_taken_over(scene: Scene) -> None:
     scene.store.before = lambda: scene.expire(LEASE)
     scene.deleted()
+    limit = threading.Timer(60, scene.stop.set)
+    limit.start()
     with pytest.raises(errors.Conflict, match="already running"):
         scene.scrubber.run(scene.stop, interval=0.01, keep=True)
+    limit.cancel()
 
 
 def test_the_worker_leaves_it_to_a_daemon_and_comes_back(scene: Scene) -> None:
