@@ -14,12 +14,12 @@ import pytest
 from calotype import errors
 from calotype.app import build
 from calotype.db.engine import Database
-from calotype.imports import fetch
 from calotype.imports.fetch import opened
 from calotype.jobs import make_runner
 from calotype.model.image import Status
 from calotype.model.location import Location
-from calotype.services.uri_filter import UriFilter
+from calotype.remote import client
+from calotype.remote.uri_filter import UriFilter
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
@@ -227,7 +227,7 @@ def test_what_something_else_has_staged_is_not_taken_for_it(
 
 
 def test_a_server_that_falls_silent(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
+    monkeypatch.setattr(client, "PATIENCE", 0.2)
     never, uris = (
         threading.Event(),
         UriFilter(allowed_hosts=["127.0.0.1"], allowed_ports=[web.port]),
