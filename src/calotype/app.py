@@ -8,6 +8,7 @@ import falcon
 from calotype import errors
 from calotype.api import failures, filters, identity, openapi, render, routes, schemas, versions
 from calotype.api.bodies import Bodies
+from calotype.api.cache import CacheApi
 from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
@@ -15,6 +16,7 @@ from calotype.api.imports import ImportsApi
 from calotype.api.locations import LocationsApi
 from calotype.api.members import MembersApi
 from calotype.api.middleware import Application, Drain, Negotiation, ReadablePath
+from calotype.api.old_cache import OldCacheApi
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
@@ -30,6 +32,7 @@ from calotype.parts import (
 )
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
+from calotype.services.cache import Cache
 from calotype.services.gate import Gate
 from calotype.services.hashes import Hashes
 from calotype.services.image_data import ImageData
@@ -38,6 +41,7 @@ from calotype.services.imports import Imports, Offer
 from calotype.services.info import Info
 from calotype.services.locations import Locations
 from calotype.services.members import Members
+from calotype.services.old_cache import OldCache
 from calotype.services.relocation import Relocation
 from calotype.services.stage import Stage
 from calotype.services.stores import Stores
@@ -73,9 +77,11 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         parts.leases,
         make_staging(settings),
         _relocation(parts, gate, quota) if service.show_multiple_locations else None,
+        forget=parts.cache.forget if parts.cache else None,
         delayed_delete=settings.scrubber.delayed_delete,
     )
     imports = _imports(parts, gate, quota)
+    caching = Cache(parts.cache, parts.images, gate, policy, parts.stores)
     handlers = routes.Handlers(
         images=ImagesApi(
             images=images,
@@ -84,10 +90,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
             paging=paging,
             create_headers=_create_headers(parts),
         ),
-        data=ImageDataApi(
-            ImageData(parts.images, gate, quota, parts.stores, parts.leases, make_rules(settings)),
-            service.calotype_client_timeout,
-        ),
+        data=ImageDataApi(_data(parts, gate, quota), service.calotype_client_timeout),
         members=MembersApi(Members(parts.members, gate, policy, quota), bodies),
         tasks=TasksApi(
             Tasks(parts.tasks, gate, policy, images, imports),
@@ -99,6 +102,10 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         imports=ImportsApi(imports, bodies),
         locations=LocationsApi(_locations(parts, gate, quota), bodies, shown),
         stage=StageApi(_stage(parts, gate, quota), service.calotype_client_timeout),
+        cache=CacheApi(caching),
+        old_cache=OldCacheApi(
+            OldCache(caching, parts.images, on_offer=settings.auth.cache_management)
+        ),
         discovery=_discovery(parts, policy, documents),
     )
     known_by = strategy or settings.auth.strategy
@@ -145,6 +152,12 @@ def _wrap(
     service = settings.service
     # Before all that may refuse: whoever does leaves the body of the request to this.
     return Drain(negotiated, service.calotype_drain_bytes, service.calotype_drain_seconds)
+
+
+def _data(parts: Parts, gate: Gate, quota: Quota) -> ImageData:
+    rules = make_rules(parts.settings)
+    cache = parts.cache.reader if parts.cache and parts.settings.auth.caching else None
+    return ImageData(parts.images, gate, quota, parts.stores, parts.leases, rules, cache)
 
 
 def _stage(parts: Parts, gate: Gate, quota: Quota) -> Stage:

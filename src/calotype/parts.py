@@ -1,11 +1,19 @@
 """The parts that the API and the worker have in common, made from the settings."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from calotype import errors
+from calotype.cache.books import Books
+from calotype.cache.folder import Folder
+from calotype.cache.reader import Reader
+from calotype.cache.space import Space
+from calotype.cache.sqlite_books import SqliteBooks
+from calotype.cache.xattr_books import XattrBooks
 from calotype.db import schema
+from calotype.db.cached import CachedImages
 from calotype.db.deletes import Deletes
 from calotype.db.engine import Database, Tuning, connect
 from calotype.db.images import Images as ImageRows
@@ -16,6 +24,7 @@ from calotype.imports import plan
 from calotype.quota import Quota
 from calotype.remote.uri_filter import UriFilter
 from calotype.services.addresses import Addresses
+from calotype.services.cache import NodeCache
 from calotype.services.image_data import IntakeRules
 from calotype.services.removal import Removal
 from calotype.services.staging import Staging
@@ -50,6 +59,7 @@ class Parts:
     leases: Leases
     tasks: TaskRows
     stores: Catalog
+    cache: NodeCache | None
 
 
 def assemble(settings: Settings) -> Parts:
@@ -66,6 +76,7 @@ def assemble(settings: Settings) -> Parts:
         leases=Leases(database, settings.service.calotype_task_lease),
         tasks=TaskRows(database, settings.task.task_time_to_live),
         stores=make_stores(settings),
+        cache=make_cache(settings, database),
     )
 
 
@@ -96,6 +107,8 @@ def prepare(parts: Parts, *, create: bool = False) -> None:
     if create:
         schema.sync(parts.database)
     schema.require_current(parts.database)
+    if parts.cache is not None:
+        parts.cache.look_around()
     for entry in parts.stores.entries():
         try:
             entry.store.check()
@@ -123,6 +136,73 @@ def make_stores(settings: Settings) -> Catalog:
     if wanted.default not in entries:
         raise errors.BadSettings(f"The default store {wanted.default!r} has no driver yet")
     return Catalog(entries, wanted.default, multi=wanted.multi)
+
+
+def make_cache(settings: Settings, database: Database) -> NodeCache | None:
+    """The image cache of this node, if it has one. Raises BadSettings."""
+    wanted = settings.cache
+    if not wanted.image_cache_dir or not _has_address(settings):
+        return None
+    folder = Folder(wanted.image_cache_dir)
+    try:
+        folder.prepare()
+    except OSError as error:
+        LOG.error("image_cache_dir cannot be used, downloads go on without it: %s", error)
+    books, nodes = _books(settings, folder, database)
+    space = Space(
+        folder,
+        books,
+        max_size=wanted.image_cache_max_size,
+        stall_time=wanted.image_cache_stall_time,
+    )
+    before = SqliteBooks(_sqlite_file(settings))
+    return NodeCache(folder, Reader(folder, books), space, nodes, before)
+
+
+def _has_address(settings: Settings) -> bool:
+    """Whether the node has the address that the centralised driver needs; or else BadSettings.
+
+    Without a flavor that caches, nothing needs the cache so much that the service would not start.
+    """
+    if settings.cache.image_cache_driver != "centralized_db":
+        return True
+    if settings.service.worker_self_reference_url:
+        return True
+    text = (
+        "[DEFAULT] worker_self_reference_url: must be set for image_cache_driver centralized_db: "
+        "it is how the other nodes know this one"
+    )
+    if settings.auth.caching:
+        raise errors.BadSettings(text)
+    LOG.warning("There is no image cache. %s", text)
+    return False
+
+
+def _books(
+    settings: Settings, folder: Folder, database: Database
+) -> tuple[Books, CachedImages | None]:
+    """The driver of the cache; the second is the same again, if it is the centralised one."""
+    wanted, service = settings.cache, settings.service
+    if wanted.image_cache_driver == "centralized_db":
+        central = CachedImages(
+            database,
+            service.worker_self_reference_url or "",
+            service.calotype_cache_node_timeout,
+        )
+        return central, central
+    if wanted.image_cache_driver == "xattr":
+        on_files = XattrBooks(folder)
+        try:
+            on_files.check()
+            return on_files, None
+        except OSError as error:
+            LOG.warning("image_cache_driver: xattr does not work here, using sqlite: %s", error)
+    return SqliteBooks(_sqlite_file(settings)), None
+
+
+def _sqlite_file(settings: Settings) -> str:
+    wanted = settings.cache
+    return os.path.join(wanted.image_cache_dir or "", wanted.image_cache_sqlite_db)
 
 
 def makers(settings: Settings) -> Mapping[str, Maker]:

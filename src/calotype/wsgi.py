@@ -9,4 +9,6 @@ from calotype.settings.load import load
 
 parts = assemble(load())
 prepare(parts)
+if parts.cache is not None and parts.cache.nodes is not None:
+    parts.cache.nodes.keep_renewing()
 application = build(parts)

@@ -13,7 +13,9 @@ Counted are our own frames and files, from the handler that the route table name
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -47,6 +49,7 @@ class Way:
 
 UPLOAD = Way("ImageDataApi.upload", "FilesystemStore.put", frames=6, files=14, entered=19)
 DOWNLOAD = Way("ImageDataApi.download", "FilesystemStore.open", frames=6, files=14, entered=13)
+CACHED = Way("ImageDataApi.download", "Folder.open", frames=6, files=14, entered=13)
 LIST = Way("ImagesApi.list", "Images.find", frames=5, files=9, entered=12)
 
 
@@ -95,12 +98,19 @@ def name(frame: FrameType) -> str:
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """The whole application with its defaults, on SQLite and a file store."""
-    folder = tmp_path_factory.mktemp("hops")
+    with application(tmp_path_factory.mktemp("hops"), {}) as request:
+        yield request
+
+
+@contextmanager
+def application(folder: Path, options: Mapping[tuple[str, str], object]) -> Iterator[Ask]:
+    """An application in a folder, with some options set."""
     (folder / "images").mkdir()
     settings = load(
         overrides={
             ("database", "connection"): f"sqlite:///{folder}/calotype.db",
             ("glance_store", "filesystem_store_datadir"): str(folder / "images"),
+            **options,
         },
         use_defaults_only=True,
     )
@@ -109,7 +119,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     with pytest.MonkeyPatch.context() as patch:
         # Policy files are looked at once a second, not once a request; a slow machine may see it.
         patch.setattr(enforcer, "LOOK_AGAIN", 3600.0)
-        application = build(parts)
+        wsgi = build(parts)
 
     def request(method: str, path: str, body: bytes = b"", media: str = "") -> tuple[str, bytes]:
         environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": ""}
@@ -117,7 +127,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         environ["wsgi.input"] = io.BytesIO(body)
         environ |= {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": media}
         started: list[str] = []
-        blocks = application(environ, lambda status, *_: started.append(status))  # type: ignore
+        blocks = wsgi(environ, lambda status, *_: started.append(status))  # type: ignore
         try:
             return started[0], b"".join(blocks)
         finally:
@@ -160,11 +170,16 @@ def walk(ask: Ask, request: pytest.FixtureRequest) -> Walk:
     warm, path = new_image(ask), new_image(ask)
     upload(ask, warm)
     act(ask, warm if act is not upload else new_image(ask))
+    return walked(way, lambda: act(ask, path if act is upload else warm))
+
+
+def walked(way: Way, act: Callable[[], None]) -> Walk:
+    """What is run through meanwhile."""
     seen = Walk(way)
     before = sys.getprofile()
     sys.setprofile(seen)
     try:
-        act(ask, path if act is upload else warm)
+        act()
     finally:
         sys.setprofile(before)
     return seen
@@ -196,3 +211,27 @@ def test_no_more_files_are_entered(walk: Walk) -> None:
 def test_the_way_is_the_one_that_the_architecture_shows(walk: Walk) -> None:
     found = list(dict.fromkeys(map(name, walk.path)))
     assert found == ["api/image_data.py", "services/image_data.py", "stores/filesystem.py"]
+
+
+def test_a_download_from_the_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    options = {
+        ("DEFAULT", "image_cache_dir"): str(cache),
+        ("DEFAULT", "worker_self_reference_url"): "http://node-1:9292",
+        ("paste_deploy", "flavor"): "caching",
+    }
+    with application(tmp_path, options) as ask:
+        path = new_image(ask)
+        upload(ask, path)
+        download(ask, path)
+        image_id = path.split("/")[3]
+        for _ in range(1000):
+            if (cache / image_id).exists():
+                break
+            time.sleep(0.02)
+        download(ask, path)
+        walk = walked(CACHED, lambda: download(ask, path))
+    assert walk.path, "the cache was not reached"
+    assert len(walk.path) <= CACHED.frames, str(walk)
+    assert len(walk.files) <= CACHED.files, str(walk)
+    assert len(walk.entered) <= CACHED.entered, str(walk)

@@ -145,7 +145,7 @@ def test_a_delete_that_is_taken_back_finds_the_old_digests(database: Database) -
     begin(database, image)
     Deletes(database).begin(image)
     restore(database, image, OLD)
-    Deletes(database).cancel(image, image.locations)
+    Deletes(database).cancel(image)
     assert now_has(database, image) == (None, "sha256", OLD["os_hash_value"])
 
 

@@ -152,6 +152,19 @@ def test_a_table_that_others_use_is_not_waited_for_too_long(
     assert schema_of(old) == older_glance.schema_facts(engine_name, GLANCE_HEAD)
 
 
+def test_what_glance_left_from_before_alembic_is_left_again(old):
+    older_glance.make(old, "train_contract01")
+    with old.writing() as connection:
+        connection.execute(text("CREATE TABLE migrate_version (version INTEGER)"))
+        connection.execute(text("INSERT INTO migrate_version VALUES (45)"))
+
+    assert schema.sync(old)
+
+    assert schema.check(old).stand is Stand.CURRENT
+    with old.reading() as connection:
+        assert connection.execute(text("SELECT version FROM migrate_version")).all() == [(45,)]
+
+
 def test_the_old_service_goes_on_with_its_tasks(old):
     older_glance.make(old, "train_contract01")
     schema.sync(old)

@@ -39,6 +39,9 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
             ("DEFAULT", "calotype_drain_seconds"): 0,
             ("DEFAULT", "show_multiple_locations"): True,
             ("DEFAULT", "node_staging_uri"): f"file://{folder}/staging",
+            ("DEFAULT", "image_cache_dir"): f"{folder}/cache",
+            ("DEFAULT", "worker_self_reference_url"): "http://node-1:9292",
+            ("paste_deploy", "flavor"): "cachemanagement",
         },
         use_defaults_only=True,
     )

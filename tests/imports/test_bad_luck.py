@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calotype.services.uri_filter import UriFilter
 
 from calotype import errors
 from calotype.app import build
 from calotype.db.engine import Database
+from calotype.imports import fetch
 from calotype.imports.fetch import opened
 from calotype.jobs import make_runner
 from calotype.model.image import Status
 from calotype.model.location import Location
-from calotype.remote import client
-from calotype.remote.uri_filter import UriFilter
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
@@ -30,6 +30,7 @@ from tests.api.many_stores import ManyStores, many_stores
 from tests.imports.conftest import FORMATS, Importing
 from tests.imports.test_run import FAILED, TO
 from tests.imports.web import Web, chunked, held_back, page, serving
+from tests.tasks.site import until
 
 MIB = 1 << 20
 #: More than the small file systems of the tests hold.
@@ -223,11 +224,67 @@ def test_what_something_else_has_staged_is_not_taken_for_it(
     assert b"".join(store.read(Location(f"memory://{image_id}"))) == b"what is asked for"
 
 
+# -- a worker that was taken for dead --------------------------------------------------------------
+
+
+def test_another_worker_completes_its_stage_meanwhile(
+    stoppable: tuple[Importing, Telling], web: Web
+) -> None:
+    """It lost its lease, and learns so only after it has written the file."""
+    importing, store = stoppable
+    image_id = importing.client.create(**FORMATS)
+    folder = importing.site.folder / "staging"
+
+    def reply(handler: Any) -> None:
+        page(TOO_MUCH[:MIB], len(TOO_MUCH))(handler)
+        if len(web.asked) == 1:
+            until(lambda: list(folder.glob(".calotype-*")), "the beginning of the stage")
+            (folder / image_id).write_bytes(b"of the other worker")
+        handler.wfile.write(TOO_MUCH[MIB:])
+
+    web.pages["/image"] = reply
+    importing.ask(image_id, {"name": "web-download", "uri": f"{web.url}/image"}).gave(202)
+    importing.work()
+    assert importing.task(image_id)[0] == "success"
+    assert b"".join(store.read(Location(f"memory://{image_id}"))) == TOO_MUCH
+    assert len(web.asked) == 2 and importing.held() == {}
+
+
+@pytest.mark.parametrize("must_succeed", [True, False])
+def test_another_worker_completes_its_copy_meanwhile(
+    database: Database, tmp_path: Path, must_succeed: bool
+) -> None:
+    data, source = TOO_MUCH[: 5 * MIB], Interrupted()
+    target, other = files(tmp_path / "target"), files(tmp_path / "other")
+    parts = many_stores(database, tmp_path).parts
+    entries = {"source": source, "target": target, "other": other}
+    catalog = Catalog({name: Entry(name, it) for name, it in entries.items()}, "source", multi=True)
+    parts = replace(parts, stores=catalog)
+    importing = Importing(ManyStores(parts, build(parts, strategy=Given()), folder=tmp_path))
+    image_id = importing.client.create_active(data)
+    others: list[int] = []
+
+    def meanwhile() -> None:
+        if not others:
+            path = tmp_path / "target" / image_id
+            others.append(path.write_bytes(b"of the other worker"))
+
+    source.happens = meanwhile
+    more = {"all_stores": True, "all_stores_must_succeed": must_succeed}
+    importing.ask(image_id, "copy-image", importing.admin, **more).gave(202)
+    importing.work()
+    image = importing.client.image(image_id)
+    assert importing.task(image_id)[0] == "success" and others
+    assert (image["stores"], image[FAILED]) == ("source,target,other", "")
+    assert [(tmp_path / name / image_id).read_bytes() for name in ("target", "other")] == [data] * 2
+    parts.database.close()
+
+
 # -- servers ---------------------------------------------------------------------------------------
 
 
 def test_a_server_that_falls_silent(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PATIENCE", 0.2)
+    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
     never, uris = (
         threading.Event(),
         UriFilter(allowed_hosts=["127.0.0.1"], allowed_ports=[web.port]),

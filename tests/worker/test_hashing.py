@@ -427,7 +427,7 @@ def test_a_delete_that_the_store_refused_leaves_all_as_it_was(site: Site) -> Non
     task = site.begin(image)
     Deletes(site.database).begin(image)
     site.attempt(task)
-    Deletes(site.database).cancel(image, image.locations)
+    Deletes(site.database).cancel(image)
     assert site.has(image) == (None, "sha256", digest("sha256"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import calotype
 from calotype import errors
-from calotype.admin import config, db, hashes, policy, scrub, serve, sweep
+from calotype.admin import cache, config, db, hashes, policy, scrub, serve, sweep
 from calotype.settings.files import SCRUBBER_FILE
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
@@ -23,6 +23,7 @@ examples:
   calotype hash --missing                            calculate the digests that images lack
   calotype scrub --restore IMAGE_ID                  bring a deleted image back
   calotype verify --all                              compare all data with its digests
+  calotype cache list                                print what this node has in its cache
 """
 
 
@@ -54,7 +55,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=calotype.__version__)
     add_config_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, db, config, policy, sweep, scrub, hashes):
+    for module in (serve, db, config, policy, sweep, scrub, hashes, cache):
         module.add_parser(commands)
     for command in commands.choices.values():
         add_config_options(command, again=True)
@@ -101,3 +102,22 @@ def glance_manage() -> int:
 def glance_scrubber() -> int:
     """`glance-scrubber`: the same as `calotype scrub`."""
     return main(["scrub", *db.without_logging(sys.argv[1:])], program="glance-scrubber")
+
+
+def glance_cache_prefetcher() -> int:
+    """`glance-cache-prefetcher`: `calotype cache prefetch`."""
+    return _cache("prefetch", "glance-cache-prefetcher")
+
+
+def glance_cache_pruner() -> int:
+    """`glance-cache-pruner`: `calotype cache prune`."""
+    return _cache("prune", "glance-cache-pruner")
+
+
+def glance_cache_cleaner() -> int:
+    """`glance-cache-cleaner`: `calotype cache clean`."""
+    return _cache("clean", "glance-cache-cleaner")
+
+
+def _cache(verb: str, program: str) -> int:
+    return main([*db.glance_arguments(sys.argv[1:]), "cache", verb], program=program)

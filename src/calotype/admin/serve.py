@@ -185,6 +185,8 @@ class Server(BaseApplication):
     def _hooks(self) -> dict[str, Callable[..., None]]:
         def post_fork(_server: Any, _worker: Any) -> None:
             self._parts.database.after_fork()
+            if self._parts.cache is not None and self._parts.cache.nodes is not None:
+                self._parts.cache.nodes.keep_renewing()
             LOG.info("API process %d is ready", os.getpid())
 
         def when_ready(server: Any) -> None:

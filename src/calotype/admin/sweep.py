@@ -14,6 +14,7 @@ from calotype.admin.quickstart import quickstart
 from calotype.jobs import make_leftovers, make_runner, make_scrubber
 from calotype.parts import Parts, assemble, prepare
 from calotype.settings.load import scrubber_settings
+from calotype.worker.caretaker import Caretaker
 from calotype.worker.cleaner import Cleaner
 from calotype.worker.runner import Runner
 
@@ -78,6 +79,13 @@ def work(parts: Parts, orphaned: Callable[[], bool], bell: int | None = None) ->
     ]
     for thread in beside:
         thread.start()
+    if parts.cache is not None:
+        # It may be fetching at the end, which can be left off at any moment.
+        caretaker = Caretaker(parts.cache, parts.images, parts.stores)
+        often = parts.settings.service.calotype_task_lease
+        threading.Thread(
+            target=caretaker.run, args=(stop, often), name="caretaker", daemon=True
+        ).start()
     runner = make_runner(parts)
     if bell is not None:
         threading.Thread(target=_listen, args=(bell, runner), name="bell", daemon=True).start()

@@ -56,6 +56,7 @@ def build(documents: Mapping[str, Document]) -> dict[str, Any]:
             "properties": {"os_hash_algo": {"type": "string"}},
             "additionalProperties": False,
         },
+        **_cache(),
         "NewImport": storable(bodies.NEW_IMPORT),
         "NewLocation": storable(bodies.NEW_LOCATION),
         "Locations": {"type": "array", "items": _record(url="string", metadata="object")},
@@ -73,6 +74,33 @@ def _task(document: Document) -> dict[str, Any]:
 def _stub(document: Document) -> dict[str, Any]:
     shown = {k: v for k, v in document["properties"].items() if k not in LONG}
     return _task({**document, "properties": shown})
+
+
+def _cache() -> dict[str, Any]:
+    moments = {"last_accessed": {"type": "number"}, "last_modified": {"type": "number"}}
+    numbers = {"size": {"type": "integer"}, "hits": {"type": "integer"}}
+    fields = {"image_id": {"type": "string"}, **moments, **numbers}
+    perhaps = {"id": {"type": "integer"}, "checksum": {"type": ["string", "null"]}}
+    entries = {"type": "array", "items": ref("CachedImage")}
+    texts = {"type": "array", "items": {"type": "string"}}
+    return {
+        "CachedImage": {
+            "type": "object",
+            "properties": {**fields, **perhaps},
+            "required": [*fields, "checksum"],
+        },
+        "Cache": {
+            "type": "object",
+            "properties": {"cached_images": entries, "queued_images": texts},
+            "required": ["cached_images", "queued_images"],
+        },
+        "CachedImages": _list_of("cached_images", ref("CachedImage")),
+        "QueuedImages": _list_of("queued_images", {"type": "string"}),
+        "CachedNodes": _list_of("cached_nodes", {"type": "string"}),
+        "Pruned": _record(total_files_pruned="integer", total_bytes_pruned="integer"),
+        "NumDeleted": _record(num_deleted="integer"),
+        "Nothing": {"type": "null"},
+    }
 
 
 def _image_task() -> dict[str, Any]:

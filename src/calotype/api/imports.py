@@ -33,4 +33,4 @@ class ImportsApi:
             request=body,
         )
         self.imports.start(web.caller(req), image_id, wanted)
-        web.accepted(resp)
+        web.put_nothing(resp, 202)

@@ -26,4 +26,4 @@ class LocationsApi:
         """POST /v2/images/{id}/locations: begin to add a location to a queued image. 202."""
         body = self.bodies.check_location(web.json_body(req))
         self.locations.add(web.caller(req), image_id, body["url"], body.get("validation_data"))
-        web.accepted(resp)
+        web.put_nothing(resp, 202)

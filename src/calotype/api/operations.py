@@ -6,6 +6,7 @@ against the route table. Names of bodies are those in `components.py`.
 
 from collections.abc import Mapping
 
+from calotype.api.cache_operations import CACHE
 from calotype.api.data_operations import DATA, IMPORTS, LOCATIONS, STORES
 from calotype.api.image_operations import IMAGES, MEMBERS
 from calotype.api.operation import Operation, Parameter
@@ -34,4 +35,5 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **STORES,
     **MEMBERS,
     **TASKS,
+    **CACHE,
 }

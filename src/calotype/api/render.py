@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from calotype.model.cached import CachedImage
 from calotype.model.image import Image, Status
 from calotype.model.location import Location
 from calotype.model.member import Member
@@ -159,4 +160,18 @@ def member(it: Member) -> dict[str, Any]:
         "created_at": timestamp(it.created_at),
         "updated_at": timestamp(it.updated_at),
         "schema": "/v2/schemas/member",
+    }
+
+
+def cached_image(it: CachedImage) -> dict[str, Any]:
+    """An image in the cache; its times are seconds since 1970."""
+    number = {} if it.number is None else {"id": it.number}
+    return {
+        **number,
+        "image_id": it.image_id,
+        "last_accessed": it.last_accessed.replace(tzinfo=UTC).timestamp(),
+        "last_modified": it.last_modified.replace(tzinfo=UTC).timestamp(),
+        "size": it.size,
+        "hits": it.hits,
+        "checksum": it.checksum,
     }

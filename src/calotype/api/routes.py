@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from calotype.api.cache import CacheApi
 from calotype.api.discovery import DiscoveryApi
 from calotype.api.image_data import ImageDataApi
 from calotype.api.images import ImagesApi
 from calotype.api.imports import ImportsApi
 from calotype.api.locations import LocationsApi
 from calotype.api.members import MembersApi
+from calotype.api.old_cache import OldCacheApi
 from calotype.api.stage import StageApi
 from calotype.api.stores import StoresApi
 from calotype.api.tasks import TasksApi
@@ -32,6 +34,8 @@ class Handlers:
     stage: StageApi
     imports: ImportsApi
     locations: LocationsApi
+    cache: CacheApi
+    old_cache: OldCacheApi
     discovery: DiscoveryApi
 
 
@@ -82,6 +86,30 @@ def table(on: Handlers) -> dict[str, dict[str, Handler]]:
         "/v2/tasks": {"GET": on.tasks.list, "POST": on.tasks.create},
         "/v2/tasks/{task_id}": {"GET": on.tasks.show},
         "/v2/stores/{store_id}/{image_id}": {"DELETE": on.stores.delete},
+        **_cache(on),
+    }
+
+
+def _cache(on: Handlers) -> dict[str, dict[str, Handler]]:
+    return {
+        "/v2/cache": {"GET": on.cache.show, "DELETE": on.cache.clear},
+        "/v2/cache/clean": {"POST": on.cache.clean},
+        "/v2/cache/nodes/{image_id}": {"GET": on.cache.nodes},
+        "/v2/cache/prune": {"POST": on.cache.prune},
+        "/v2/cache/{image_id}": {"PUT": on.cache.queue, "DELETE": on.cache.remove},
+        "/v2/cached_images": {
+            "GET": on.old_cache.list_cached,
+            "DELETE": on.old_cache.clear_cached,
+        },
+        "/v2/cached_images/{image_id}": {"DELETE": on.old_cache.remove_cached},
+        "/v2/queued_images": {
+            "GET": on.old_cache.list_queued,
+            "DELETE": on.old_cache.clear_queued,
+        },
+        "/v2/queued_images/{image_id}": {
+            "PUT": on.old_cache.queue,
+            "DELETE": on.old_cache.remove_queued,
+        },
     }
 
 

@@ -94,9 +94,10 @@ def put_json(resp: falcon.Response, value: Any, status: int = 200) -> None:
     resp.data = orjson.dumps(value)
 
 
-def accepted(resp: falcon.Response) -> None:
-    """Answer 202 without a body, and not as JSON: the released clients would try to read that."""
-    resp.status = 202
+def put_nothing(resp: falcon.Response, status: int) -> None:
+    """Answer without a body, where the status alone does not say that there is none."""
+    resp.status = status
+    # Clients would take an empty body for broken JSON.
     resp.content_type = falcon.MEDIA_TEXT
 
 

@@ -5,7 +5,7 @@ compare-and-set on the status that writes only what differs, so two people who c
 things of one image do not undo each other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,6 +121,12 @@ class Images:
             for image_id, url in connection.execute(wanted):
                 found.setdefault(image_id, set()).update([url] if url else [])
         return found
+
+    def living(self, image_ids: Collection[str]) -> set[str]:
+        """Those of some ids that are of images which are there."""
+        wanted = select(images.c.id).where(images.c.id.in_(image_ids), alive(images))
+        with self._db.reading() as connection:
+            return set(connection.execute(wanted).scalars())
 
     def in_status(self, status: Status) -> list[str]:
         """The ids of all living images in a status."""

@@ -75,9 +75,16 @@ class ImportJob:
             copy=self._copy,
         )
         with self._alone(work, image.id, order):
-            journey = Journey(work, order, self._images, fresh(self._images, image.id))
-            for step in steps:
-                step(journey)
+            try:
+                self._walk(work, order, image.id, steps)
+            except errors.DataExists as error:
+                if error.url:
+                    raise
+                # A worker that was taken for dead had not ended: it has just completed what it
+                # was writing. It goes no further, so now there is nobody else.
+                LOG.warning("Image %s: beginning again, somebody was faster", image.id)
+                work.save(lambda connection: None)
+                self._walk(work, order, image.id, steps)
             if not order.copies:
                 self._staging.discard(image.id)
 
@@ -102,6 +109,13 @@ class ImportJob:
                 _put_back(connection, image, order)
 
         self._tasks.transaction(save)
+
+    def _walk(
+        self, work: Attempt, order: ImportOrder, image_id: str, steps: Sequence[Step]
+    ) -> None:
+        journey = Journey(work, order, self._images, fresh(self._images, image_id))
+        for step in steps:
+            step(journey)
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -131,6 +145,8 @@ class ImportJob:
         for it in self._delivery.bring(
             image, source, missing, journey.tell, together=order.must_succeed
         ):
+            if isinstance(it.error, errors.DataExists) and not it.error.url:
+                raise it.error
             if it.place is None:
                 LOG.warning("Image %s, store %s: %s", image.id, it.store_id, it.error)
                 trouble = it.error

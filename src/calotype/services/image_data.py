@@ -1,12 +1,14 @@
 """The bytes of an image: putting them behind a queued image, and getting them back."""
 
+import io
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from calotype import errors
+from calotype import errors, streams
+from calotype.cache.reader import Reader
 from calotype.caller import Caller
 from calotype.db.images import Images as Rows
 from calotype.db.leases import PATIENCE, Lease, Leases
@@ -84,6 +86,7 @@ class ImageData:
         stores: Catalog,
         leases: Leases,
         rules: IntakeRules,
+        cache: Reader | None = None,
     ) -> None:
         self._images = images
         self._gate = gate
@@ -91,6 +94,7 @@ class ImageData:
         self._stores = stores
         self._leases = leases
         self._rules = rules
+        self._cache = cache
 
     def upload(
         self,
@@ -157,20 +161,20 @@ class ImageData:
         """The data of an image from its best copy; None when no copy has any.
 
         A file comes at its beginning, whatever the window; an iterator gives just the window.
-        Raises StoreUnavailable when no copy can be reached.
+        It comes from the cache of this node if there is one, and through it if it can be kept
+        there. Raises StoreUnavailable when no copy can be reached.
         """
-        trouble: errors.StoreError | None = None
-        for location in self._stores.ordered(image.locations, prefer):
-            try:
-                return _open(self._stores.holding(location), location, image, window)
-            except errors.DataNotFound as error:
-                LOG.error("Image %s: a copy is missing or damaged: %s", image.id, error)
-            except errors.StoreError as error:
-                LOG.error("Image %s: a copy cannot be read: %s", image.id, error)
-                trouble = error
-        if trouble is not None:
-            raise errors.StoreUnavailable("The store of this image cannot be reached") from trouble
-        return None
+        origin = Origin(self._images, self._stores, image, prefer)
+        if self._cache is not None:
+            file = self._cache.open(image)
+            if file is not None:
+                return file
+            # A part is not worth the wait for all that lies before it.
+            if window.length == image.size and image.status is Status.ACTIVE:
+                followed = self._cache.follow(image, origin)
+                if followed is not None:
+                    return followed
+        return origin.read(window)
 
     def _need_stores(self, prefer: Sequence[str]) -> None:
         if not self._stores.multi:
@@ -296,6 +300,65 @@ def refuse_signed(image: Image) -> None:
             f"{SIGNATURE[0]}: signatures cannot be verified by this service yet; "
             "take the property away to do without verification"
         )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The stores of one image as a source of its data. `prefer`: those to try first."""
+
+    images: Rows
+    stores: Catalog
+    image: Image
+    prefer: Sequence[str] = ()
+
+    def read(self, window: Window) -> BinaryIO | Iterator[bytes] | None:
+        """The data from the best copy; None when no copy has any.
+
+        A file comes at its beginning, whatever the window; an iterator gives just the window.
+        Raises StoreUnavailable when no copy can be reached.
+        """
+        image, trouble = self.image, None
+        for location in self.stores.ordered(image.locations, self.prefer):
+            try:
+                return _open(self.stores.holding(location), location, image, window)
+            except errors.DataNotFound as error:
+                LOG.error("Image %s: a copy is missing or damaged: %s", image.id, error)
+            except errors.StoreError as error:
+                LOG.error("Image %s: a copy cannot be read: %s", image.id, error)
+                trouble = error
+        if trouble is not None:
+            raise errors.StoreUnavailable("The store of this image cannot be reached") from trouble
+        return None
+
+    def stream(self, offset: int) -> Iterator[bytes] | None:
+        """The data from there to its end, block by block. Raises as `read` does."""
+        data = self.read(Window(offset, (self.image.size or 0) - offset))
+        return _Blocks(data, offset) if isinstance(data, io.IOBase) else data
+
+    def wanted(self) -> bool:
+        """Whether the image is still one that a cache may keep."""
+        try:
+            return self.images.get(self.image.id).status is Status.ACTIVE
+        except errors.ImageNotFound:
+            return False
+
+
+class _Blocks(Iterator[bytes]):
+    """A file from there to its end."""
+
+    def __init__(self, file: io.IOBase, offset: int) -> None:
+        self._file = file
+        file.seek(offset)
+
+    def __next__(self) -> bytes:
+        block: bytes = self._file.read(streams.BLOCK)
+        if not block:
+            raise StopIteration
+        return block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _open(

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from calotype import errors
@@ -42,8 +42,12 @@ class Images:
         relocation: Relocation | None = None,
         *,
         delayed_delete: bool,
+        forget: Callable[[str], None] | None = None,
     ) -> None:
-        """`relocation`: what changes locations; None where nobody may."""
+        """`relocation`: what changes locations; None where nobody may.
+
+        `forget`: told the id of each image that is deleted, for the cache of this node.
+        """
         self._images = images
         self._deletes = deletes
         self._gate = gate
@@ -54,6 +58,7 @@ class Images:
         self._staging = staging
         self._relocation = relocation
         self._delayed = delayed_delete
+        self._forget = forget or (lambda image_id: None)
 
     def create(self, caller: Caller, fields: Mapping[str, Any]) -> Image:
         """A new image in status queued. Raises Denied, Duplicate, OverLimit."""
@@ -144,6 +149,7 @@ class Images:
                 self._deletes.delay(image)
             else:
                 self._delete_now(image)
+        self._forget(image.id)
 
     def _delete_now(self, image: Image) -> None:
         self._deletes.begin(image)

@@ -26,15 +26,10 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "arrives with property protections": {
             "DEFAULT": "property_protection_file property_protection_rule_format",
         },
-        "arrives with the tasks API": {
+        "not needed here: tasks are done by workers": {
             "task": "work_dir",
             "taskflow_executor": "max_workers conversion_format",
             "os_glance_tasks_store": ALL,
-        },
-        "arrives with the image cache": {
-            "DEFAULT": "worker_self_reference_url image_cache_dir image_cache_driver"
-            " image_cache_sqlite_db image_cache_max_size image_cache_stall_time"
-            " calotype_cache_node_timeout",
         },
         "arrives with signatures and encrypted locations": {
             "DEFAULT": "metadata_encryption_key digest_algorithm",
