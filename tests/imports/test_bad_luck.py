@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calotype.services.uri_filter import UriFilter
 
 from calotype import errors
 from calotype.app import build
 from calotype.db.engine import Database
-from calotype.imports import fetch
 from calotype.imports.fetch import opened
 from calotype.jobs import make_runner
 from calotype.model.image import Status
 from calotype.model.location import Location
+from calotype.remote import client
+from calotype.remote.uri_filter import UriFilter
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.filesystem import FilesystemStore
 from calotype.stores.filesystem_settings import Datadir, FilesystemSettings
@@ -284,7 +284,7 @@ def test_another_worker_completes_its_copy_meanwhile(
 
 
 def test_a_server_that_falls_silent(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PATIENCE", 0.2)
+    monkeypatch.setattr(client, "PATIENCE", 0.2)
     never, uris = (
         threading.Event(),
         UriFilter(allowed_hosts=["127.0.0.1"], allowed_ports=[web.port]),
