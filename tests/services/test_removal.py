@@ -143,3 +143,21 @@ def test_what_the_store_refuses_is_told(desk: Desk) -> None:
         desk.remove(image)
     desk.deletes.cancel(image)
     assert desk.images.get(image.id) == image
+
+
+def test_what_the_store_refuses_the_last_of_two_that_go_together(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had let go of the data already when it learned that nobody else deletes it."""
+
+    def refuse() -> None:
+        raise errors.DataInUse()
+
+    image, answers = desk.image(), [True, False]
+    monkeypatch.setattr(desk.deletes, "is_shared", lambda location: answers.pop(0))
+    desk.shelf.before = refuse
+    desk.hide(image)
+    with pytest.raises(errors.DataInUse):
+        desk.remove(image)
+    desk.deletes.cancel(image)
+    assert desk.images.get(image.id) == image

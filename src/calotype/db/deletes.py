@@ -133,6 +133,12 @@ class Deletes:
         with self._db.reading() as connection:
             return bool(connection.execute(select(others)).scalar())
 
+    def take_back(self, location: Location) -> None:
+        """Take `let_go` back: the data of the location is to be deleted yet."""
+        row = update(image_locations).where(_LOCATION.id == location.id)
+        pending = row.values(status=Status.PENDING_DELETE)
+        self._db.transaction(lambda connection: connection.execute(pending))
+
     def let_go(self, location: Location) -> None:
         """Mark a saved location as deleted, whatever becomes of its data."""
         gone = {"status": Status.DELETED, "deleted": True, "deleted_at": now()}

@@ -75,21 +75,19 @@ class Removal:
         Data that is not there, or lies where nothing can be deleted, is no trouble. Raises InUse
         and what else a store may raise.
         """
-        if self._is_kept(location):
-            LOG.info("Image %s: other images have the same data, which stays", image_id)
-            return
+        shared = self._deletes.is_shared(location)
+        if shared:
+            # Of two who go at the same time, each may find the other one. Both stop counting and
+            # look again, so the last one to do so deletes the data.
+            self._deletes.let_go(location)
+            if self._deletes.is_shared(location):
+                LOG.info("Image %s: other images have the same data, which stays", image_id)
+                return
         try:
             self._stores.holding(location).delete(location)
         except (errors.DataNotFound, errors.Unsupported):
             LOG.info("Image %s: nothing to delete in store %s", image_id, location.store)
-
-    def _is_kept(self, location: Location) -> bool:
-        """Whether somebody else is to delete the data; then this location does not count any more.
-
-        Of two who go at the same time, each may find the other one. Both stop counting and look
-        again, so the last one to do so deletes the data.
-        """
-        if not self._deletes.is_shared(location):
-            return False
-        self._deletes.let_go(location)
-        return self._deletes.is_shared(location)
+        except errors.StoreError:
+            if shared:
+                self._deletes.take_back(location)
+            raise
