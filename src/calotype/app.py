@@ -60,11 +60,7 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
         settings.image_format.container_formats,
         schemas.custom_properties(settings.config_dirs),
     )
-    shown = render.Shown(
-        stores=parts.stores if parts.stores.multi else None,
-        direct_url=service.show_image_direct_url,
-        locations=service.show_multiple_locations,
-    )
+    shown = _shown(parts)
     bodies = Bodies(documents["image"], locations=service.show_multiple_locations)
     paging = filters.Paging(service.limit_param_default, service.api_limit_max)
     images = Images(
@@ -110,6 +106,15 @@ def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Applica
     )
     known_by = strategy or settings.auth.strategy
     return _wrap(dispatcher(routes.table(handlers)), settings, policy, known_by)
+
+
+def _shown(parts: Parts) -> render.Shown:
+    service = parts.settings.service
+    return render.Shown(
+        stores=parts.stores if parts.stores.multi else None,
+        direct_url=service.show_image_direct_url,
+        locations=service.show_multiple_locations,
+    )
 
 
 def dispatcher(table: dict[str, dict[str, routes.Handler]]) -> falcon.App[Any, Any]:
