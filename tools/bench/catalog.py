@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tools.bench.measurements import (
     Bench,
     Work,
+    cold_downloads,
     create,
     download,
     listing,
@@ -16,6 +17,7 @@ from tools.bench.measurements import (
     small_listing,
     start,
     store_one,
+    store_small,
     upload,
     walk,
     warm_up,
@@ -26,6 +28,8 @@ from tools.bench.work import copied, hashed, imported
 
 #: How Calotype is measured: as it is by default, and with cheaper digests.
 OURS = ("calotype", "calotype-no-md5", "calotype-sha256")
+#: Calotype with an image cache.
+CACHED = ("calotype-cache",)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Measurement:
     """One measurement. `prepare` is done once per server before the first round, and not measured.
 
     `transfers`: it moves images or starts servers, and has fewer rounds. `alone`: no other server
-    may run beside the one measured, which it starts itself.
+    may run beside the one measured, which it starts itself. `ours`: the subjects that are Calotype;
+    the first one is judged.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Measurement:
     prepare: Callable[[Bench, Peer], None] = lambda bench, peer: None
     transfers: bool = False
     alone: bool = False
+    ours: tuple[str, ...] = OURS
 
 
 #: All of them, in the order of the report.
@@ -93,6 +99,24 @@ MEASUREMENTS = (
         ("calotype", "glance", "nginx"),
         prepare=store_one,
         transfers=True,
+    ),
+    Measurement(
+        "download-warm",
+        "download from the cache, one of {size}",
+        download(1),
+        ("calotype-cache", "calotype"),
+        prepare=store_one,
+        transfers=True,
+        ours=CACHED,
+    ),
+    Measurement(
+        "download-cold",
+        "32 downloads past an empty cache, of {small_size}",
+        cold_downloads(32),
+        ("calotype-cache", "glance-cache"),
+        prepare=store_small,
+        transfers=True,
+        ours=CACHED,
     ),
     Measurement(
         "import",

@@ -171,14 +171,18 @@ def download(job: dict[str, Any]) -> dict[str, Any]:
 def _drop(connection: Connection, path: str, size: int) -> None:
     incoming = connection.ask(request("GET", path))
     head = connection.head()
-    if head.status != 200 or head.length != size:
+    if head.status != 200 or head.length not in (size, None):
         raise Refused(f"Status {head.status} with {head.length} bytes, not 200 with {size}")
+    # Without a length it is sent in chunks, whose heads count little, until the connection ends.
     left, room = size - len(head.rest), bytearray(PIECE)
-    while left:
-        dropped = incoming.recv_into(room, min(left, PIECE), socket.MSG_TRUNC | socket.MSG_WAITALL)
+    while left > 0 or head.length is None:
+        want = PIECE if head.length is None else min(left, PIECE)
+        dropped = incoming.recv_into(room, want, socket.MSG_TRUNC | socket.MSG_WAITALL)
         if not dropped:
-            raise Refused(f"The download ended {left} bytes early")
+            break
         left -= dropped
+    if left > 0:
+        raise Refused(f"The download ended {left} bytes early")
     connection.close()
 
 
@@ -236,6 +240,17 @@ def until(job: dict[str, Any]) -> dict[str, Any]:
             raise Refused(f"It failed: {body[-500:]!r}")
         time.sleep(LOOK)
     raise Refused(f"It is not done after {PATIENCE} seconds: {body[-500:]!r}")
+
+
+def forget(job: dict[str, Any]) -> dict[str, Any]:
+    """Take an image out of the cache, if it is there."""
+    connection = Connection(job["port"])
+    connection.ask(request("DELETE", job["path"]))
+    status = connection.head().status
+    connection.close()
+    if status not in (204, 404):
+        raise Refused(f"Status {status}, not 204")
+    return {}
 
 
 def walk(job: dict[str, Any]) -> dict[str, Any]:
@@ -304,6 +319,7 @@ JOBS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "download": download,
     "digest": digest,
     "ask": ask,
+    "forget": forget,
     "until": until,
     "walk": walk,
     "load": load,

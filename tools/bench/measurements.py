@@ -36,6 +36,7 @@ class Bench:
     small_source: Path
     peers: Mapping[str, Peer]
     stored: dict[str, str] = field(default_factory=dict)
+    stored_small: dict[str, str] = field(default_factory=dict)
 
     def client(self, peer: Peer, job: str, **arguments: Any) -> dict[str, Any]:
         """What the client process found. Raises Failed."""
@@ -118,6 +119,27 @@ def store_one(bench: Bench, peer: Peer) -> None:
         bench.stored[peer.name] = path
     if bench.client(peer, "digest", path=path)["digest"] != _digest(bench.source):
         raise Failed("what comes back is not what was sent")
+
+
+def store_small(bench: Bench, peer: Peer) -> None:
+    """Upload the smaller image, for those who will download it."""
+    (image_id,) = bench.create(peer, 1)["ids"]
+    path = f"/v2/images/{image_id}/file"
+    bench.client(peer, "upload", file=str(bench.small_source), paths=[path])
+    bench.stored_small[peer.name] = image_id
+
+
+def cold_downloads(count: int) -> Work:
+    """Get an image that is not in the cache, `count` times at once."""
+
+    def work(bench: Bench, peer: Peer) -> Sample:
+        image_id, size = bench.stored_small[peer.name], bench.small_source.stat().st_size
+        bench.client(peer, "forget", path=f"/v2/cache/{image_id}")
+        paths = [f"/v2/images/{image_id}/file"] * count
+        found, cpu = bench.costing(peer, "download", paths=paths, size=size)
+        return {"time": found["seconds"] * 1000, **_transfer(count * size, found, cpu)}
+
+    return work
 
 
 def download(count: int) -> Work:

@@ -57,6 +57,12 @@ paste.composite_factory = glance.api:root_app_factory
 /healthcheck: healthcheck
 [pipeline:named]
 pipeline = cors http_proxy_to_wsgi versionnegotiation context rootapp
+[composite:glance-api-named-cache]
+paste.composite_factory = glance.api:root_app_factory
+/: named-cache
+/healthcheck: healthcheck
+[pipeline:named-cache]
+pipeline = cors http_proxy_to_wsgi versionnegotiation context cache cachemanage rootapp
 """
 
 NGINX = """\
@@ -139,10 +145,12 @@ class Bare(Peer):
         return True
 
 
-def calotype(name: str, folder: Path, database: str, *options: str) -> Peer:
+def calotype(name: str, folder: Path, database: str, *options: str, cache: bool = False) -> Peer:
     """`calotype serve`, worker process included, on a database that has its tables."""
-    config = _configure(folder, database, "\n".join(options), "")
     peer = Peer(name, folder, environment={"PYTHONPATH": str(ROOT / "src")})
+    default = [*options, *(_cache(peer) if cache else ())]
+    paste = "flavor = cachemanagement" if cache else ""
+    config = _configure(folder, database, "\n".join(default), paste)
     peer.command = [
         *(sys.executable, "-m", "calotype", "--config-file", str(config)),
         *("serve", "--port", str(peer.port), "--workers", str(PROCESSES)),
@@ -150,17 +158,18 @@ def calotype(name: str, folder: Path, database: str, *options: str) -> Peer:
     return peer
 
 
-def glance(folder: Path, database: str) -> Peer:
+def glance(name: str, folder: Path, database: str, *, cache: bool = False) -> Peer:
     """Real Glance on uWSGI, as its documentation runs it. Raises Missing when not installed."""
     uwsgi = GLANCE / "bin" / "uwsgi"
     if not uwsgi.exists():
         raise Missing("Glance is not installed: make bench installs it into .bench")
+    peer = Peer(name, folder, environment={"OS_GLANCE_CONFIG_DIR": str(folder)})
     paste = folder / "glance-api-paste.ini"
-    config = _configure(folder, database, "", f"flavor = named\nconfig_file = {paste}")
+    flavor = "named-cache" if cache else "named"
+    default = "\n".join(_cache(peer) if cache else ())
+    config = _configure(folder, database, default, f"flavor = {flavor}\nconfig_file = {paste}")
     paste.write_text((GLANCE / "etc" / "glance" / paste.name).read_text() + NAMED)
-    environment = {"OS_GLANCE_CONFIG_DIR": str(folder)}
     _run([str(GLANCE / "bin" / "glance-manage"), "--config-file", str(config), "db_sync"], {})
-    peer = Peer("glance", folder, environment=environment)
     peer.command = [
         *(str(uwsgi), "--virtualenv", str(GLANCE), "--http-socket", f"{HOST}:{peer.port}"),
         *("--module", "glance.wsgi.api:application", "--master", "--need-app", "--lazy-apps"),
@@ -170,6 +179,14 @@ def glance(folder: Path, database: str) -> Peer:
         *("--http-raw-body", "--add-header", "Connection: close", "--disable-logging"),
     ]
     return peer
+
+
+def _cache(peer: Peer) -> list[str]:
+    return [
+        f"image_cache_dir = {peer.folder}/cache",
+        f"worker_self_reference_url = http://{HOST}:{peer.port}",
+        "image_cache_max_size = 107374182400",
+    ]
 
 
 def nginx(folder: Path, static: Path) -> Peer:
@@ -234,7 +251,7 @@ def versions() -> dict[str, str]:
 
 def _configure(folder: Path, database: str, default: str, paste: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("images", "second", "staging", "tasks"):
+    for name in ("images", "second", "staging", "tasks", "cache"):
         (folder / name).mkdir(exist_ok=True)
     config = folder / "glance-api.conf"
     config.write_text(CONFIG.format(folder=folder, database=database, default=default, paste=paste))

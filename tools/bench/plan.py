@@ -102,6 +102,8 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         rate(Goal("glance", at_least=1.3), Goal("nginx", at_least=0.75)),
         cost(Goal("glance", at_most=0.6), Goal("nginx")),
     ),
+    "download-warm": (rate(Goal("calotype", at_least=0.9)), cost(Goal("calotype"))),
+    "download-cold": (rate(Goal("glance-cache")), cost(Goal("glance-cache"))),
     "import": (Figure("time", "", "ms", (Goal("glance", at_least=20),)),),
     "copy": (Figure("time", "", "ms", (Goal("glance", at_least=2),)), cost(Goal("glance"))),
     "hash": (rate(Goal("openssl", at_least=0.9)), cost()),

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.bench.catalog import OURS
 from tools.bench.measurements import Sample
 from tools.bench.plan import FIGURES, Figure, Goal, Plan
 from tools.bench.run import Result
@@ -21,6 +20,7 @@ VARIANTS = {
     "calotype": "",
     "calotype-no-md5": ", md5 off",
     "calotype-sha256": ", sha256, md5 off",
+    "calotype-cache": "",
 }
 
 
@@ -57,7 +57,7 @@ def lines(results: Iterable[Result], plan: Plan) -> list[Line]:
     found = []
     for result in results:
         for figure in FIGURES[result.measurement.name]:
-            for ours in OURS:
+            for ours in result.measurement.ours:
                 found += _lines(result, figure, ours, plan)
     return found
 
@@ -80,7 +80,14 @@ def _lines(result: Result, figure: Figure, ours: str, plan: Plan) -> list[Line]:
     beside = [
         line
         for goal in figure.goals
-        if (line := _beside(start, result, figure, goal if ours == "calotype" else Goal(goal.peer)))
+        if (
+            line := _beside(
+                start,
+                result,
+                figure,
+                goal if ours == result.measurement.ours[0] else Goal(goal.peer),
+            )
+        )
     ]
     return beside or [start]
 
@@ -107,14 +114,18 @@ def _divide(one: float, other: float) -> float:
 
 
 def _title(result: Result, plan: Plan) -> str:
-    size = f"{plan.size >> 20} MiB" if plan.size % (1 << 30) else f"{plan.size >> 30} GiB"
     texts = {
-        "size": size,
+        "size": _size(plan.size),
+        "small_size": _size(plan.small_size),
         "page": f"{plan.page:,}",
         "small_page": str(plan.small_page),
         "images": f"{plan.images:,}",
     }
     return result.measurement.title.format_map(texts)
+
+
+def _size(size: int) -> str:
+    return f"{size >> 20} MiB" if size % (1 << 30) else f"{size >> 30} GiB"
 
 
 def median(samples: Sequence[Sample], key: str) -> float | None:

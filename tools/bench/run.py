@@ -88,6 +88,7 @@ def servers(
             ("calotype-sha256", ["calotype_md5_checksum = false", "hashing_algorithm = sha256"]),
         ):
             found.append(peers.calotype(name, home / name, ours_at, *options))
+        found.append(peers.calotype("calotype-cache", home / "calotype-cache", ours_at, cache=True))
         if not alone:
             found += _peers(home, address, plan, source)
         yield {peer.name: peer for peer in found}
@@ -103,14 +104,15 @@ def _addresses(database: str, home: Path, stack: ExitStack) -> Callable[[str], s
 
 
 def _peers(home: Path, address: Callable[[str], str], plan: Plan, source: Path) -> list[Peer]:
-    def glance() -> Peer:
-        url = address("glance")
-        peer = peers.glance(home / "glance", url)
-        rows.fill(url, plan.images)
+    def glance(name: str, cache: bool) -> Peer:
+        url = address(name)
+        peer = peers.glance(name, home / name, url, cache=cache)
+        rows.fill(url, 1 if cache else plan.images)
         return peer
 
     makers: list[Callable[[], Peer]] = [
-        glance,
+        lambda: glance("glance", cache=False),
+        lambda: glance("glance-cache", cache=True),
         lambda: peers.nginx(home / "nginx", source),
         lambda: peers.bare(home / "bare"),
         lambda: peers.openssl(home / "openssl"),
