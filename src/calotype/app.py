@@ -30,6 +30,7 @@ from calotype.parts import (
     make_staging,
     make_uri_filter,
 )
+from calotype.policy import loading
 from calotype.policy.enforcer import Policy
 from calotype.quota import Quota
 from calotype.services.cache import Cache
@@ -52,7 +53,7 @@ from calotype.settings.tree import Settings
 def build(parts: Parts, *, strategy: identity.Strategy | None = None) -> Application:
     """The WSGI application. `strategy` finds out who asks, in place of the configured way."""
     settings, service = parts.settings, parts.settings.service
-    policy = Policy(settings.conf)
+    policy = loading.configured(settings.conf)
     gate = Gate(parts.images, policy)
     quota = make_quota(parts)
     documents = schemas.documents(

@@ -11,7 +11,7 @@ from oslo_config.cfg import ConfigOpts
 
 from calotype.api.identity import guard
 from calotype.caller import Caller
-from calotype.policy.enforcer import Policy
+from calotype.policy.loading import configured
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Site:
             self.strategy,
             self.conf,
             str(self.users_file) if self.users_file else None,
-            Policy(self.conf),
+            configured(self.conf),
             **self.options,
         )
 

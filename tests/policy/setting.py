@@ -10,6 +10,7 @@ from oslo_config.cfg import ConfigOpts
 from calotype.caller import Caller
 from calotype.model.image import Image, Status, Visibility
 from calotype.policy.enforcer import Policy
+from calotype.policy.loading import configured
 
 OWN, OTHER = "0" * 31 + "a", "0" * 31 + "b"
 
@@ -27,7 +28,7 @@ def policy_of(folder: Path, text: str = "", rules: str | None = None) -> Policy:
     """A policy with these options and these overriding rules."""
     if rules is not None:
         (folder / "policy.yaml").write_text(rules)
-    return Policy(conf_of(folder, text))
+    return configured(conf_of(folder, text))
 
 
 def caller(project: str | None, *roles: str, **more: Any) -> Caller:

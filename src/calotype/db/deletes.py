@@ -8,8 +8,8 @@ import orjson
 from sqlalchemy import Connection, exists, func, select, union_all, update
 
 from calotype import errors
-from calotype.db.belongings import living
 from calotype.db.engine import Database
+from calotype.db.image_rows import living
 from calotype.db.images import compare_and_set, now
 from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
 from calotype.model.image import Image, Status

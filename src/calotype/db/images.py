@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from calotype import errors
-from calotype.db import belongings, image_query, image_rows
+from calotype.db import image_query, image_rows
 from calotype.db.aggregates import alive
 from calotype.db.engine import Database
 from calotype.db.image_rows import FIELDS
@@ -168,9 +168,9 @@ def insert_image(connection: Connection, image: Image) -> None:
     except IntegrityError as error:
         raise errors.Duplicate(f"The image id {image.id} is already in use") from error
     try:
-        belongings.add_properties(connection, image.id, image.properties, image.created_at)
-        belongings.add_tags(connection, image.id, image.tags, image.created_at)
-        belongings.change_locations(connection, image.id, (), image.locations, image.created_at)
+        image_rows.add_properties(connection, image.id, image.properties, image.created_at)
+        image_rows.add_tags(connection, image.id, image.tags, image.created_at)
+        image_rows.change_locations(connection, image.id, (), image.locations, image.created_at)
     except IntegrityError as error:
         raise errors.Conflict(ALIKE) from error
 
@@ -180,11 +180,11 @@ def write(connection: Connection, old: Image, new: Image) -> Image:
     changed = {f: getattr(new, f) for f in FIELDS if getattr(new, f) != getattr(old, f)}
     compare_and_set(connection, old, updated_at=new.updated_at, **changed)
     at = new.updated_at
-    belongings.change_properties(connection, old.id, old.properties, new.properties, at)
-    belongings.change_tags(connection, old.id, old.tags, new.tags, at)
+    image_rows.change_properties(connection, old.id, old.properties, new.properties, at)
+    image_rows.change_tags(connection, old.id, old.tags, new.tags, at)
     if new.locations == old.locations:
         return new
-    belongings.change_locations(connection, old.id, old.locations, new.locations, at)
+    image_rows.change_locations(connection, old.id, old.locations, new.locations, at)
     return image_rows.read(connection, old.id)
 
 

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Table, and_, bindparam, select, true, update
 
 from calotype import errors
 from calotype.db.aggregates import alive
-from calotype.db.belongings import living
 from calotype.db.deletes import BELONGINGS
 from calotype.db.engine import Database
+from calotype.db.image_rows import living
 from calotype.db.images import Guard, now
 from calotype.db.tables import image_locations, image_members, image_properties, image_tags, images
 from calotype.model.image import Status

@@ -1,8 +1,9 @@
-"""May this caller do that? The answers of the policy, from the defaults and the operator's files.
+"""May this caller do that? The answers of the policy, asked of rules that were made ready before.
 
-oslo.policy finds, parses and merges the rules; `checks` makes them quick (docs/adr/0004). The
-files are looked at again once a second at most, and a change that cannot be used leaves the rules
-as they were: a slip in an editor must neither open nor close a running service.
+Each rule is a plain function, made once when the rules have been read (`loading.py`); see
+docs/adr/0004-policy-cost.md. The files are looked at again once a second at most, and a change that
+cannot be used leaves the rules as they were: a slip in an editor must neither open nor close a
+running service.
 
 Rule 1: scope is enforced always; a system- or domain-scoped caller is refused, even an admin.
 Rule 2: what is not known about a caller matches nothing; no project is not the project "None".
@@ -11,32 +12,71 @@ Rule 2: what is not known about a caller matches nothing; no project is not the 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
-
-from oslo_config.cfg import ConfigOpts, Error
-from oslo_policy import opts
-from oslo_policy import policy as oslo
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from calotype import errors
 from calotype.caller import Caller
 from calotype.model.image import Image, Visibility
-from calotype.policy import files, review, rules
-from calotype.policy.checks import Asker, Compiler, Target, Test, both
 
 LOG = logging.getLogger(__name__)
+
+Target = Mapping[str, object]
 
 #: Seconds between two looks at the policy files.
 LOOK_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A rule ready to be asked."""
+class Asker:
+    """A caller as checks see it: its roles, and what it is by name (oslo.policy's credentials)."""
+
+    roles: frozenset[str]
+    creds: dict[str, Any]
+
+
+Answer = Callable[[Asker, Target], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A check ready to be asked. `keys`: what of the target it looks at, None when not known."""
+
+    __test__ = False
+
+    answer: Answer
+    keys: frozenset[str] | None = field(default_factory=frozenset)
+
+
+def nobody(_asker: Asker, _target: Target) -> bool:
+    """The answer that refuses everybody."""
+    return False
+
+
+def anybody(_asker: Asker, _target: Target) -> bool:
+    """The answer that allows everybody."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A rule ready to be asked, and the scopes of tokens that may ask it."""
 
     test: Test
     scopes: frozenset[str]
+
+
+class Source(Protocol):
+    """Where the rules come from."""
+
+    def load(self) -> Mapping[str, Asked]:
+        """All rules. Raises BadSettings when they cannot be used."""
+        ...
+
+    def reload(self) -> Mapping[str, Asked] | None:
+        """The rules again, None when nothing has changed. Raises BadSettings, OSError."""
+        ...
 
 
 class Policy:
@@ -45,14 +85,10 @@ class Policy:
     Raises BadSettings when the operator's files cannot be used at start.
     """
 
-    def __init__(self, conf: ConfigOpts) -> None:
-        conf.register_opts(opts.list_opts()[0][1], group="oslo_policy")
-        self._conf = conf
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._lock = threading.Lock()
-        self._seen = files.stamps(files.found(conf))
-        self._refused: tuple[files.Stamp, ...] | None = None
-        self._asked = _load(conf)
-        _warn_when_missing(conf)
+        self._asked = source.load()
         self._next_look = time.monotonic() + LOOK_AGAIN
 
     def allows(self, caller: Caller, rule: str, target: Target) -> bool:
@@ -116,7 +152,7 @@ class Policy:
             "member_id": project if offered else None,
         }
 
-    def _rule(self, name: str) -> _Asked:
+    def _rule(self, name: str) -> Asked:
         if time.monotonic() >= self._next_look:
             self._look_again()
         try:
@@ -130,26 +166,11 @@ class Policy:
             return
         try:
             self._next_look = time.monotonic() + LOOK_AGAIN
-            self._reload()
+            self._asked = self._source.reload() or self._asked
         except (errors.BadSettings, OSError) as error:
             LOG.error("%s. The policy stays as it was.", error)
         finally:
             self._lock.release()
-
-    def _reload(self) -> None:
-        now = files.stamps(files.found(self._conf))
-        if now in (self._seen, self._refused):
-            return
-        self._refused = now  # until it has proved good: to complain once only
-        gone = {path for path, *_ in self._seen} - {path for path, *_ in now}
-        if gone:
-            # Overrides mostly take rights away: without them more would be allowed, all at once.
-            raise errors.BadSettings(
-                f"Policy files are gone: {', '.join(sorted(gone))}; restart if that is meant"
-            )
-        self._asked = _load(self._conf)
-        self._seen, self._refused = now, None
-        LOG.info("The policy files changed and were read again")
 
 
 def admitted(policy: Policy, caller: Caller) -> Caller:
@@ -179,35 +200,80 @@ def _asker(caller: Caller) -> Asker:
     return Asker(caller.roles, {name: held for name, held in creds.items() if held is not None})
 
 
-def _warn_when_missing(conf: ConfigOpts) -> None:
-    name = conf.oslo_policy.policy_file
-    if name != "policy.yaml" and not conf.find_file(name):
-        LOG.warning("[oslo_policy] policy_file: %s is not there; the defaults apply", name)
+# -- the functions that rules are made of ----------------------------------------------------------
 
 
-def _load(conf: ConfigOpts) -> Mapping[str, _Asked]:
-    """All rules, ready to be asked. Raises BadSettings when a file cannot be used."""
-    for path in files.found(conf):
-        for problem in review.misread(files.read(path)):
-            LOG.error("Policy file %s, %s", path, problem)
-    enforcer = oslo.Enforcer(conf)
-    # Each rule with another legacy check would have its own warning, at each start.
-    enforcer.suppress_default_change_warnings = True
-    enforcer.register_defaults(rules.defaults())
-    try:
-        enforcer.load_rules()
-    except (ValueError, OSError, Error) as error:
-        raise errors.BadSettings(f"[oslo_policy] The rules cannot be read: {error}") from error
-    compiler = Compiler(enforcer)
-    old_defaults = not conf.oslo_policy.enforce_new_defaults
-    return {name: _asked(name, compiler, old_defaults) for name in enforcer.rules}
+def both(tests: Iterable[Test]) -> Test:
+    """Allows what all of the tests allow."""
+    parts = tuple(tests)
+    answers = tuple(part.answer for part in parts)
+
+    def ask(asker: Asker, target: Target) -> bool:
+        for answer in answers:  # noqa: SIM110 - half the time of all() with a generator
+            if not answer(asker, target):
+                return False
+        return True
+
+    return Test(ask, _keys(parts))
 
 
-def _asked(name: str, compiler: Compiler, old_defaults: bool) -> _Asked:
-    rule = rules.BY_NAME.get(name)
-    test = compiler.rule(name)
-    if rule is None:
-        return _Asked(test, frozenset())
-    if old_defaults and rule.owned:
-        test = both([test, compiler.text(rule.owned)])
-    return _Asked(test, frozenset(rule.scopes))
+def either(tests: Iterable[Test]) -> Test:
+    """Allows what any of the tests allows."""
+    parts = tuple(tests)
+    answers = tuple(part.answer for part in parts)
+
+    def ask(asker: Asker, target: Target) -> bool:
+        for answer in answers:  # noqa: SIM110 - half the time of any() with a generator
+            if answer(asker, target):
+                return True
+        return False
+
+    return Test(ask, _keys(parts))
+
+
+def opposite(test: Test) -> Test:
+    """Allows what the test does not."""
+    answer = test.answer
+    return Test(lambda asker, target: not answer(asker, target), test.keys)
+
+
+def _keys(tests: Iterable[Test]) -> frozenset[str] | None:
+    found: set[str] = set()
+    for test in tests:
+        if test.keys is None:
+            return None
+        found |= test.keys
+    return frozenset(found)
+
+
+def role_check(role: str) -> Test:
+    """Allows callers with a role."""
+    return Test(lambda asker, _target: role in asker.roles)
+
+
+def literal_check(literal: str, match: str, key: str | None) -> Test:
+    """Allows what has this text under `key`; without a key, all or nobody."""
+    if key is None:
+        return Test(anybody if literal == match else nobody)
+
+    def ask(_asker: Asker, target: Target) -> bool:
+        return key in target and str(target[key]) == literal
+
+    return Test(ask, frozenset({key}))
+
+
+def credential_check(name: str, match: str, key: str | None) -> Test:
+    """Allows callers that are by name what `match` says, or what the target has under `key`."""
+
+    def ask(asker: Asker, target: Target) -> bool:
+        if name not in asker.creds:
+            return False
+        if key is not None and key not in target:
+            return False
+        wanted = match if key is None else str(target[key])
+        held = asker.creds[name]
+        if isinstance(held, list):
+            return any(str(one) == wanted for one in held)
+        return str(held) == wanted
+
+    return Test(ask, frozenset() if key is None else frozenset({key}))

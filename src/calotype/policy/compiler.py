@@ -1,4 +1,4 @@
-"""Rules as plain functions: oslo.policy parses and merges them, this module makes them quick.
+"""Makes rules quick: each a plain function in place of the tree that oslo.policy has parsed.
 
 oslo.policy walks its tree of checks with reflection and parses each literal anew at every
 evaluation: 160 to 240 microseconds for one rule, and a list asks a rule for each of its rows. Here
@@ -12,50 +12,28 @@ import ast
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from oslo_policy import policy as oslo
 
 from calotype import errors
+from calotype.policy.enforcer import (
+    Asker,
+    Target,
+    Test,
+    anybody,
+    both,
+    credential_check,
+    either,
+    literal_check,
+    nobody,
+    opposite,
+    role_check,
+)
 
 LOG = logging.getLogger(__name__)
 
-Target = Mapping[str, object]
-
 _ONE_KEY = re.compile(r"%\((\w+)\)s")
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """A caller as checks see it: its roles, and what it is by name (oslo.policy's credentials)."""
-
-    roles: frozenset[str]
-    creds: dict[str, Any]
-
-
-Answer = Callable[[Asker, Target], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """A check ready to be asked. `keys`: what of the target it looks at, None when not known."""
-
-    __test__ = False
-
-    answer: Answer
-    keys: frozenset[str] | None = field(default_factory=frozenset)
-
-
-def nobody(_asker: Asker, _target: Target) -> bool:
-    """The answer that refuses everybody."""
-    return False
-
-
-def anybody(_asker: Asker, _target: Target) -> bool:
-    """The answer that allows everybody."""
-    return True
 
 
 class Compiler:
@@ -98,7 +76,7 @@ class Compiler:
         if isinstance(check, oslo.AndCheck):
             return both([self._test(part, rule) for part in check.rules])
         if isinstance(check, oslo.NotCheck):
-            return _opposite(self._test(check.rule, rule))
+            return opposite(self._test(check.rule, rule))
         if isinstance(check, oslo.RuleCheck):
             return self.rule(check.match)
         if str(check) in ("@", "!"):
@@ -110,7 +88,7 @@ class Compiler:
         """The test of a kind of check whose meaning we know; None for another, or an odd one."""
         kind: type = type(check)
         if kind is self._role and "%" not in check.match:
-            return _role(check.match.lower())
+            return role_check(check.match.lower())
         return _generic(check.kind, check.match) if kind is self._generic else None
 
     def _foreign(self, check: Any, rule: str | None) -> Test:
@@ -126,54 +104,8 @@ class Compiler:
         return Test(ask, None)
 
 
-def both(tests: Iterable[Test]) -> Test:
-    """Allows what all of the tests allow."""
-    parts = tuple(tests)
-    answers = tuple(part.answer for part in parts)
-
-    def ask(asker: Asker, target: Target) -> bool:
-        for answer in answers:  # noqa: SIM110 - half the time of all() with a generator
-            if not answer(asker, target):
-                return False
-        return True
-
-    return Test(ask, _keys(parts))
-
-
-def either(tests: Iterable[Test]) -> Test:
-    """Allows what any of the tests allows."""
-    parts = tuple(tests)
-    answers = tuple(part.answer for part in parts)
-
-    def ask(asker: Asker, target: Target) -> bool:
-        for answer in answers:  # noqa: SIM110 - half the time of any() with a generator
-            if answer(asker, target):
-                return True
-        return False
-
-    return Test(ask, _keys(parts))
-
-
-def _opposite(test: Test) -> Test:
-    answer = test.answer
-    return Test(lambda asker, target: not answer(asker, target), test.keys)
-
-
-def _keys(tests: Iterable[Test]) -> frozenset[str] | None:
-    found: set[str] = set()
-    for test in tests:
-        if test.keys is None:
-            return None
-        found |= test.keys
-    return frozenset(found)
-
-
 def _kind_of(check: str) -> type:
     return type(oslo.RuleDefault("kind", check).check)
-
-
-def _role(role: str) -> Test:
-    return Test(lambda asker, _target: role in asker.roles)
 
 
 def _generic(kind: str, match: str) -> Test | None:
@@ -185,33 +117,8 @@ def _generic(kind: str, match: str) -> Test | None:
     try:
         literal = str(ast.literal_eval(kind))
     except ValueError:
-        return None if "." in kind else _credential(kind, match, key)
+        return None if "." in kind else credential_check(kind, match, key)
     except (SyntaxError, TypeError, MemoryError, RecursionError):
         LOG.error("Policy check '%s:%s' cannot be understood and refuses everybody", kind, match)
         return Test(nobody)
-    return _literal(literal, match, key)
-
-
-def _literal(literal: str, match: str, key: str | None) -> Test:
-    if key is None:
-        return Test(anybody if literal == match else nobody)
-
-    def ask(_asker: Asker, target: Target) -> bool:
-        return key in target and str(target[key]) == literal
-
-    return Test(ask, frozenset({key}))
-
-
-def _credential(name: str, match: str, key: str | None) -> Test:
-    def ask(asker: Asker, target: Target) -> bool:
-        if name not in asker.creds:
-            return False
-        if key is not None and key not in target:
-            return False
-        wanted = match if key is None else str(target[key])
-        held = asker.creds[name]
-        if isinstance(held, list):
-            return any(str(one) == wanted for one in held)
-        return str(held) == wanted
-
-    return Test(ask, frozenset() if key is None else frozenset({key}))
+    return literal_check(literal, match, key)

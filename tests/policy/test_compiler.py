@@ -7,7 +7,8 @@ from oslo_config.cfg import ConfigOpts
 from oslo_policy import policy as oslo
 
 from calotype import errors
-from calotype.policy.checks import Asker, Compiler, Test
+from calotype.policy.compiler import Compiler
+from calotype.policy.enforcer import Asker, Test
 
 ROLES = ("admin", "member", "reader", "Boss")
 ATOMS = (
