@@ -52,8 +52,12 @@ def test_it_goes_when_the_block_fails(path: Path) -> None:
 
 def test_a_living_scrubber_that_locks_nothing_counts(path: Path) -> None:
     """So are those that Glance's own tools start."""
-    command = [sys.executable, "-c", "input()", "glance-scrubber"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
+    command = [sys.executable, "-c", "print('here', flush=True); input()", "glance-scrubber"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        # The kernel shows the words of a command only a moment after it began.
+        assert other.stdout.readline() == b"here\n"
         path.write_text(f"{other.pid}\n")
         with pytest.raises(errors.Conflict, match=BUSY), pid_file.held(path, BUSY):
             pass
