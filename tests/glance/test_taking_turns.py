@@ -68,7 +68,7 @@ def calotype(fresh_url, tmp_path):
 
 @pytest.fixture
 def real(glance, fresh_url, tmp_path):
-    return lambda: Turn(peers.glance(tmp_path / "both", fresh_url))
+    return lambda: Turn(peers.glance("glance", tmp_path / "both", fresh_url))
 
 
 @pytest.mark.parametrize("engine_name", ["mariadb"])
