@@ -203,7 +203,7 @@ def test_formats_that_are_not_set(site: Site, given: tuple[str | None, str | Non
     image_id = site.new(*given)
     answer = site.upload(image_id, content(BLOCK))
     assert answer.status == 400
-    assert "must be set before data can be uploaded" in answer.message
+    assert "must be set before an image can have data" in answer.message
     site.untouched(image_id)
 
 
