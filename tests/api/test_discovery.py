@@ -116,8 +116,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def _filled(path: str) -> str:
-    values = {"image_id": NOWHERE, "member_id": "m", "tag": "t", "name": "image", "store_id": "s"}
-    return path.format(**values)
+    ids = {"image_id": NOWHERE, "task_id": NOWHERE, "member_id": "m", "store_id": "s"}
+    return path.format(**ids, tag="t", name="image")
 
 
 @pytest.mark.parametrize("path", PATHS)
