@@ -56,13 +56,13 @@ paste.composite_factory = glance.api:root_app_factory
 /: named
 /healthcheck: healthcheck
 [pipeline:named]
-pipeline = cors http_proxy_to_wsgi versionnegotiation context rootapp
+pipeline = cors http_proxy_to_wsgi versionnegotiation osprofiler context rootapp
 [composite:glance-api-named-cache]
 paste.composite_factory = glance.api:root_app_factory
 /: named-cache
 /healthcheck: healthcheck
 [pipeline:named-cache]
-pipeline = cors http_proxy_to_wsgi versionnegotiation context cache cachemanage rootapp
+pipeline = cors http_proxy_to_wsgi versionnegotiation osprofiler context cache cachemanage rootapp
 """
 
 NGINX = """\
