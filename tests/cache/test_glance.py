@@ -1,6 +1,7 @@
 """Real Glance prunes a cache of ours, and we go on with what it leaves."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ connection = {node.database}
 
 
 @pytest.mark.parametrize("driver", ["centralized_db", "sqlite"])
-@pytest.mark.skipif(not PRUNER.exists(), reason="Glance is not here: make bench installs it")
-def test_glance_prunes(tmp_path: Path, driver: str) -> None:
+def test_glance_prunes(
+    tmp_path: Path, driver: str, missing_server: Callable[[str, str], None]
+) -> None:
+    if not PRUNER.exists():
+        missing_server("Glance", "it is not installed: make .bench/.ready installs it")
     options = f"image_cache_driver = {driver}"
     node = Node(tmp_path, "--workers", "1", "--no-worker", default=options)
     with node:
