@@ -38,8 +38,8 @@ docs: $(VENV)/.dev ## make the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs
 
 lock: ## resolve the dependencies anew (needs uv)
-	uv pip compile -q --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
-	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/dev.in pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 -c requirements/constraints.in pyproject.toml -o requirements/run.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras requirements/dev.in pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/peers.in -o requirements/peers.txt
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/bench.in -o requirements/bench.txt
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calotype import errors
@@ -29,22 +29,12 @@ from calotype.services.image_data import IntakeRules
 from calotype.services.removal import Removal
 from calotype.services.staging import Staging
 from calotype.settings.tree import Backend, Settings
+from calotype.stores import drivers
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.filesystem import FilesystemStore
-from calotype.stores.filesystem_settings import FilesystemSettings
 from calotype.stores.http import HttpStore
 from calotype.stores.http_settings import HttpSettings
-from calotype.stores.store import Store
 
 LOG = logging.getLogger(__name__)
-
-#: How a store is made from its options.
-Maker = Callable[[Mapping[str, object]], Store]
-
-#: The one of each type; an http store gets the filter of addresses too, see `makers`.
-STORES: Mapping[str, Maker] = {
-    "file": lambda options: FilesystemStore(FilesystemSettings.from_options(options)),
-}
 
 
 @dataclass(frozen=True)
@@ -205,25 +195,25 @@ def _sqlite_file(settings: Settings) -> str:
     return os.path.join(wanted.image_cache_dir or "", wanted.image_cache_sqlite_db)
 
 
-def makers(settings: Settings) -> Mapping[str, Maker]:
+def makers(settings: Settings) -> Mapping[str, drivers.Maker]:
     """How a store of each type is made."""
     uri_filter = make_uri_filter(settings, "url")
     return {
-        **STORES,
-        "http": lambda options: HttpStore(HttpSettings.from_options(options), uri_filter),
+        **drivers.MAKERS,
+        "http": lambda _, options: HttpStore(HttpSettings.from_options(options), uri_filter),
     }
 
 
-def _usable(backend: Backend, known: Mapping[str, Maker]) -> bool:
+def _usable(backend: Backend, known: Mapping[str, drivers.Maker]) -> bool:
     if backend.type not in known:
         LOG.debug("Store %s: the type %s has no driver yet", backend.id, backend.type)
     return backend.type in known
 
 
-def _entry(backend: Backend, make: Maker) -> Entry:
+def _entry(backend: Backend, make: drivers.Maker) -> Entry:
     return Entry(
         id=backend.id,
-        store=make(backend.options),
+        store=make(backend.id, backend.options),
         description=backend.description,
         weight=backend.weight,
     )

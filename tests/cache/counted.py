@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from calotype import parts
 from calotype.admin.main import main
 from calotype.model.location import Location
+from calotype.stores import drivers
 from calotype.stores.filesystem import FilesystemSettings, FilesystemStore
 from calotype.stores.store import Source
 
@@ -20,7 +20,7 @@ from calotype.stores.store import Source
 class Distant:
     """A file store that gives no files away."""
 
-    def __init__(self, options: Mapping[str, object]) -> None:
+    def __init__(self, store_id: str, options: Mapping[str, object]) -> None:
         self._near = FilesystemStore(FilesystemSettings.from_options(options))
         self._folder = Path(str(options["filesystem_store_datadir"])).parent
         self.traits = self._near.traits
@@ -55,5 +55,5 @@ class Distant:
 
 
 if __name__ == "__main__":
-    parts.STORES = {"file": Distant}
+    drivers.MAKERS = {"file": Distant}
     sys.exit(main())

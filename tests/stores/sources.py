@@ -51,3 +51,38 @@ class Gated:
     def read(self, size: int, /) -> memoryview:
         self._gate()
         return self._stream.read(size)
+
+
+class Long:
+    """Much data that is nowhere: of every `every` MiB one holds noise, the others zeros."""
+
+    def __init__(self, size: int, *, every: int) -> None:
+        self.size = size
+        self.every = every
+        self._position = 0
+
+    def read(self, size: int, /) -> bytes:
+        size = min(size, _MIB - self._position % _MIB, self.size - self._position)
+        block = self.at(self._position, size)
+        self._position += size
+        return block
+
+    def at(self, offset: int, length: int) -> bytes:
+        """A part of it."""
+        pieces, end = [], min(offset + length, self.size)
+        while offset < end:
+            number, inside = divmod(offset, _MIB)
+            piece = self._mib(number)[inside : inside + end - offset]
+            pieces.append(piece)
+            offset += len(piece)
+        return b"".join(pieces)
+
+    def _mib(self, number: int) -> bytes:
+        if number % self.every:
+            return _ZEROS
+        shift = number % len(NOISE)
+        return (NOISE[shift:] + NOISE)[:_MIB]
+
+
+_MIB = 1 << 20
+_ZEROS = bytes(_MIB)

@@ -8,6 +8,7 @@ from calotype import errors
 from calotype.caller import Caller
 from calotype.policy.enforcer import Policy
 from calotype.stores.catalog import Catalog, Entry
+from calotype.stores.store import powers
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Info:
                 "type": entry.store.traits.type,
                 "weight": entry.weight,
                 "properties": dict(entry.store.traits.properties),
+                "powers": powers(entry.store),
             }
             for entry in self.stores.entries()
         ]

@@ -68,10 +68,6 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 #: Types of store that are accepted in the settings but not there yet, with the reason.
 NOT_IMPLEMENTED_STORES: Mapping[str, str] = MappingProxyType(
     {
-        "rbd": "arrives with the rbd store",
-        "s3": "arrives with the s3 store",
-        "swift": "arrives with the swift store",
-        "cinder": "arrives with the cinder store",
         "vmware": "not supported: there is no vmware store",
     }
 )

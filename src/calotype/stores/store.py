@@ -37,6 +37,12 @@ class Traits:
     type: str
     schemes: tuple[str, ...]
     writable: bool = True
+    #: A part can be read without reading what lies before it.
+    ranges: bool = True
+    #: Blocks of zeros take no room.
+    sparse: bool = False
+    #: Others of the cloud make use of the location itself, e.g. to clone from it.
+    direct: bool = False
     properties: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -141,3 +147,37 @@ class Sweeps(Protocol):
         or holds it.
         """
         ...
+
+
+@runtime_checkable
+class CopiesWithin(Protocol):
+    """Power: the backend copies what another store in it holds, without the bytes coming here."""
+
+    def copy_within(
+        self, key: str, holder: Store, location: Location, tell: Callable[[int], None]
+    ) -> Location:
+        """Keep a copy of what `holder` has at `location` under `key`, as `put` keeps data.
+
+        `tell` hears how many bytes are done, and at least twice a minute. Raises Unsupported when
+        the two are not of one backend, DataNotFound, and DataExists with the url.
+        """
+        ...
+
+
+#: How the powers are called, in the API and the docs.
+_POWERS: Mapping[str, type] = {
+    "server-side copy": CopiesWithin,
+    "takes files": TakesFiles,
+    "opens files": OpensFiles,
+    "sweeping": Sweeps,
+}
+
+
+def powers(store: Store) -> list[str]:
+    """What this store can do beyond what all can, by name."""
+    traits = store.traits
+    told = {"range": traits.ranges, "sparse": traits.sparse, "direct url": traits.direct}
+    return [
+        *(name for name, has in told.items() if has),
+        *(name for name, power in _POWERS.items() if isinstance(store, power)),
+    ]
