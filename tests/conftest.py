@@ -11,6 +11,8 @@ from calotype.db.engine import Database, connect
 from tests.database_servers import DatabaseServer, MariaDB, PostgreSQL
 from tests.servers import Missing
 
+pytest_plugins = ["tests.backends.fixtures"]
+
 #: Set to 1 where every server must be there, as in the project's own runs.
 REQUIRE = "CALOTYPE_REQUIRE_SERVERS"
 
