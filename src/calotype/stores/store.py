@@ -83,7 +83,10 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Return when the store is usable as configured, else raise with what to do about it."""
+        """Return when the store is usable as configured, else raise with what to do about it.
+
+        May run in a process of its own, so nothing that it learns is kept.
+        """
         ...
 
 
