@@ -13,6 +13,8 @@ from tests import groups
 from tests.database_servers import DatabaseServer, MariaDB, PostgreSQL
 from tests.servers import Missing
 
+pytest_plugins = ["tests.backends.fixtures"]
+
 #: Set to 1 where every server must be there, as in the project's own runs.
 REQUIRE = "CALOTYPE_REQUIRE_SERVERS"
 

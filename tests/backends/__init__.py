@@ -1,0 +1,1 @@
+"""Private real servers of the stores' backends."""

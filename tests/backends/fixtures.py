@@ -1,0 +1,31 @@
+"""The servers of the stores' backends as fixtures; each is started when it is first asked for."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.backends.ceph import Ceph, Radosgw
+from tests.servers import Missing
+
+
+@pytest.fixture(scope="session")
+def ceph(missing_server: Callable[[str, str], None]) -> Iterator[Ceph]:
+    """A private Ceph with the pools images, more and volumes."""
+    cluster = Ceph()
+    try:
+        try:
+            yield cluster.start()
+        except Missing as reason:
+            missing_server("Ceph", str(reason))
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def radosgw(ceph: Ceph, missing_server: Callable[[str, str], None]) -> Radosgw:
+    """The object gateway of that Ceph."""
+    try:
+        return ceph.start_radosgw()
+    except Missing as reason:
+        missing_server("radosgw", str(reason))
+        raise
