@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.backends.ceph import Ceph, Radosgw
+from tests.backends.cinder import Cinder
 from tests.servers import Missing
 
 
@@ -29,3 +30,21 @@ def radosgw(ceph: Ceph, missing_server: Callable[[str, str], None]) -> Radosgw:
     except Missing as reason:
         missing_server("radosgw", str(reason))
         raise
+
+
+# -- Cinder ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def cinder(ceph: Ceph, missing_server: Callable[[str, str], None]) -> Iterator[Cinder]:
+    """A private Cinder whose volumes lie in that Ceph."""
+    server = None
+    try:
+        try:
+            server = Cinder(ceph)
+            yield server.start()
+        except Missing as reason:
+            missing_server("Cinder", str(reason))
+    finally:
+        if server is not None:
+            server.remove()
