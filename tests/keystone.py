@@ -6,6 +6,7 @@ port of its own.
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -116,10 +117,14 @@ class Keystone:
 
     def serve_images_at(self, url: str, region: str = REGION) -> None:
         """Put the image service of a region into the catalogue; once for each."""
+        self.serve("image", f"calotype of {region}", url, region)
+
+    def serve(self, kind: str, name: str, url: str, region: str = REGION) -> None:
+        """Put a service of any type into the catalogue; once for each."""
         admin = self._api()
         if region != REGION:
             admin.post("/regions", json={"region": {"id": region}})
-        service = {"service": {"type": "image", "name": f"calotype of {region}"}}
+        service = {"service": {"type": kind, "name": name}}
         made = admin.post("/services", json=service).json()["service"]
         where = {"service_id": made["id"], "region_id": region, "url": url}
         for interface in ("public", "internal"):
@@ -204,18 +209,25 @@ project_domain_id = default
     def _api(self) -> Adapter:
         return Adapter(_session(self.url, ADMIN), endpoint_override=self.url)
 
-    def _people(self) -> None:
-        admin = self._api()
-        roles = {role["name"]: role["id"] for role in admin.get("/roles").json()["roles"]}
-        for project in sorted({person.project for person in _ROLES}):
+    def add(self, people: Mapping[Person, str]) -> None:
+        """Add people with a role each, and the projects that they need."""
+        admin, roles = self._api(), self._roles()
+        for project in sorted({person.project for person in people} - self.projects.keys()):
             made = admin.post("/projects", json={"project": {"name": project}}).json()
             self.projects[project] = made["project"]["id"]
-        for person, role in _ROLES.items():
+        for person, role in people.items():
             user = {"name": person.name, "password": PASSWORD}
             id_ = admin.post("/users", json={"user": user}).json()["user"]["id"]
             admin.put(f"/projects/{self.projects[person.project]}/users/{id_}/roles/{roles[role]}")
+
+    def _people(self) -> None:
+        self.add(_ROLES)
+        admin, roles = self._api(), self._roles()
         id_ = admin.get("/users", params={"name": ADMIN.name}).json()["users"][0]["id"]
         admin.put(f"/domains/default/users/{id_}/roles/{roles['admin']}")
+
+    def _roles(self) -> dict[str, str]:
+        return {role["name"]: role["id"] for role in self._api().get("/roles").json()["roles"]}
 
 
 def _session(url: str, person: Person, **scope: Any) -> Session:

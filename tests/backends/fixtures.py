@@ -6,7 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.backends.ceph import Ceph, Radosgw
-from tests.backends.swift import Swift
+from tests.backends.cinder import Cinder
+from tests.backends.swift import STORE, Swift
 from tests.keystone import Keystone
 from tests.servers import Missing
 
@@ -48,8 +49,27 @@ def swift(
             ends.callback(keystone.stop)
             server = Swift(keystone)
             ends.callback(server.remove)
-            keystone.serve_objects_at(f"{server.url}/v1/AUTH_$(project_id)s")
+            keystone.add({STORE: "admin"})
+            keystone.serve("object-store", "swift", f"{server.url}/v1/AUTH_$(project_id)s")
             server.start()
         except Missing as reason:
             missing_server("Swift", str(reason))
         yield server
+
+
+# -- Cinder ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def cinder(ceph: Ceph, missing_server: Callable[[str, str], None]) -> Iterator[Cinder]:
+    """A private Cinder whose volumes lie in that Ceph."""
+    server = None
+    try:
+        try:
+            server = Cinder(ceph)
+            yield server.start()
+        except Missing as reason:
+            missing_server("Cinder", str(reason))
+    finally:
+        if server is not None:
+            server.remove()

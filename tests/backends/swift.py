@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.keystone import PASSWORD, SERVICE, Keystone, peers
+from tests.keystone import PASSWORD, SERVICE, Keystone, Person, peers
 from tests.servers import HOST, Missing, Process, free_port, program
 
+#: The user of Keystone whose data the store's is, and who may reach into all accounts.
+STORE = Person("store", "storage")
 #: Bytes that an object may have; data that is larger goes in segments.
 LARGEST = 64 << 20
 
@@ -61,7 +63,7 @@ user = {user}
 log_level = WARNING
 log_address = {folder}/no-socket
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache bulk s3api {keystone} tempauth copy container-quotas account-quotas slo dlo proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache bulk s3api {keystone} tempauth copy {quotas}
 [app:proxy-server]
 use = egg:swift#proxy
 allow_account_management = true
@@ -145,7 +147,7 @@ class Swift:
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.login = Login(self.url)
-        self._keystone = keystone
+        self.keystone = keystone
         self._largest = largest
         self._processes: list[Process] = []
 
@@ -232,12 +234,13 @@ class Swift:
             self._ring(kind, ports[kind])
         proxy = _PROXY.format(
             port=self.port, memcached=ports["memcached"],
-            keystone="authtoken keystoneauth" if self._keystone else "",
+            quotas="container-quotas account-quotas slo dlo proxy-server",
+            keystone="authtoken keystoneauth" if self.keystone else "",
             account=self.login.account, user_name=self.login.user, key=self.login.key, **values,
         )  # fmt: skip
-        if self._keystone:
+        if self.keystone:
             proxy += _KEYSTONE.format(
-                url=self._keystone.url, user=SERVICE.name, project=SERVICE.project,
+                url=self.keystone.url, user=SERVICE.name, project=SERVICE.project,
                 password=PASSWORD,
             )  # fmt: skip
         (etc / "proxy-server.conf").write_text(proxy)

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.stores import suite
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    suite.chosen(metafunc)
+
 
 @pytest.fixture
 def small_folder(tmp_path: Path, missing_server: Callable[[str, str], None]) -> Iterator[Path]:

@@ -1,7 +1,9 @@
 """What every store must do: the contract of `stores/store.py` as tests.
 
 A driver's own test file inherits StoreSuite, and those of its powers, and gives a `store`;
-`small_store`, one with room for less than 16 MiB, is asked for too.
+`small_store`, one with room for less than 16 MiB, is asked for too. What the tests try, and how
+much of it, are attributes of the class: where each piece of data costs seconds a driver's tests
+choose fewer.
 """
 
 import threading
@@ -9,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 
@@ -54,20 +57,34 @@ class StoreSuite:
     A name holds the key.
     """
 
+    SIZES: ClassVar = SIZES
+    PIECES: ClassVar = [1, 1000, 65_537]
+    #: Offset and length in data of 2 MiB and 5 bytes.
+    PARTS: ClassVar = [
+        (0, None), (0, 0), (0, 1), (1, 1), (5, None), (MIB - 1, 2), (MIB, MIB), (100, 2 * MIB),
+        (2 * MIB + 4, None), (2 * MIB + 4, 1), (2 * MIB, 10 * MIB),
+        (2 * MIB + 5, None), (2 * MIB + 5, 1), (9 * MIB, None), (9 * MIB, 5),
+    ]  # fmt: skip
+    FAILURES: ClassVar = FAILURES
+    #: Of 3 MiB: the last failure comes when all data was given.
+    FAIL_AT: ClassVar = [0, 1000, MIB, 3 * MIB]
+    #: Where 2 MiB were declared.
+    SENT: ClassVar = [0, MIB, 2 * MIB - 1, 2 * MIB + 1, 9 * MIB]
+    #: How many put at once.
+    MANY = 8
+
     def held(self, store: Store) -> set[str]:
         return held(store)
 
     # -- put and read ----------------------------------------------------------------------------
 
     @pytest.mark.parametrize("declared", [True, False], ids=["declared", "unknown"])
-    @pytest.mark.parametrize("size", SIZES)
     def test_gives_back_what_was_put(self, store: Store, size: int, declared: bool) -> None:
         data = content(size)
         location = store.put(new_key(), Stream(data), size if declared else None)
         assert whole(store, location) == data
         assert store.size(location) == size
 
-    @pytest.mark.parametrize("piece", [1, 1000, 65_537])
     def test_takes_pieces_of_any_size(self, store: Store, piece: int) -> None:
         data = content(3 * piece + piece // 2)
         location = store.put(new_key(), Stream(data, piece=piece), None)
@@ -103,15 +120,8 @@ class StoreSuite:
 
     # -- ranges ----------------------------------------------------------------------------------
 
-    @pytest.mark.parametrize(
-        ("offset", "length"),
-        [
-            (0, None), (0, 0), (0, 1), (1, 1), (5, None), (MIB - 1, 2), (MIB, MIB), (100, 2 * MIB),
-            (2 * MIB + 4, None), (2 * MIB + 4, 1), (2 * MIB, 10 * MIB),
-            (2 * MIB + 5, None), (2 * MIB + 5, 1), (9 * MIB, None), (9 * MIB, 5),
-        ],
-    )  # fmt: skip
-    def test_gives_a_part(self, store: Store, offset: int, length: int | None) -> None:
+    def test_gives_a_part(self, store: Store, part: tuple[int, int | None]) -> None:
+        offset, length = part
         data = content(2 * MIB + 5)
         location = store.put(new_key(), Stream(data), len(data))
         end = None if length is None else offset + length
@@ -179,33 +189,30 @@ class StoreSuite:
         assert not any(key in name for name in self.held(store))
 
     def test_many_may_put_at_once(self, store: Store) -> None:
-        together = threading.Barrier(8)
+        together = threading.Barrier(self.MANY)
 
         def put(shift: int) -> Location:
             size = MIB + shift
             return store.put(new_key(), Gated(content(size, shift), once(together.wait)), size)
 
-        with ThreadPoolExecutor(8) as threads:
-            locations = list(threads.map(put, range(8)))
+        with ThreadPoolExecutor(self.MANY) as threads:
+            locations = list(threads.map(put, range(self.MANY)))
         for shift, location in enumerate(locations):
             assert whole(store, location) == content(MIB + shift, shift)
 
     # -- failures leave nothing ------------------------------------------------------------------
 
-    @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
-    @pytest.mark.parametrize("fail_at", [0, 1000, MIB, 3 * MIB], ids=lambda at: f"at-{at}")
     def test_a_failing_source_leaves_nothing(
         self, store: Store, fail_at: int, error: BaseException
     ) -> None:
         key, before = new_key(), self.held(store)
-        data = content(3 * MIB)  # the last failure comes when all data was given
+        data = content(3 * MIB)
         with pytest.raises(type(error)) as caught:
             store.put(key, Stream(data, fail_at=fail_at, error=error), len(data))
         assert caught.value is error, "the error of the source passes unchanged"
         assert self.held(store) == before
         assert whole(store, store.put(key, Stream(data), len(data))) == data
 
-    @pytest.mark.parametrize("sent", [0, MIB, 2 * MIB - 1, 2 * MIB + 1, 9 * MIB])
     def test_data_of_another_size_than_declared_leaves_nothing(
         self, store: Store, sent: int
     ) -> None:
@@ -248,12 +255,11 @@ class StoreSuite:
 class LargeSuite:
     """What every store must do with more data than 32 bits can count."""
 
-    @pytest.mark.parametrize(
-        ("kind", "declared"),
-        [("dense", False), ("sparse", True)],
-        ids=["dense-unknown", "sparse-declared"],
-    )
-    def test_gives_back_3_gib(self, store: Store, kind: str, declared: bool) -> None:
+    #: The kind of data, and whether its size is declared.
+    LARGE: ClassVar = [("dense", False), ("sparse", True)]
+
+    def test_gives_back_3_gib(self, store: Store, large: tuple[str, bool]) -> None:
+        kind, declared = large
         source = Long(3 << 30, every=1 if kind == "dense" else 64)
         location = store.put(new_key(), source, source.size if declared else None)
         try:
@@ -286,6 +292,32 @@ class OpensFilesSuite:
         store.delete(location)
         with pytest.raises(errors.DataNotFound):
             store.open(location)
+
+
+#: What a class says in place of these arguments of the tests above.
+_CHOSEN = {
+    "size": "SIZES",
+    "piece": "PIECES",
+    "part": "PARTS",
+    "error": "FAILURES",
+    "fail_at": "FAIL_AT",
+    "sent": "SENT",
+    "large": "LARGE",
+}
+
+
+def chosen(metafunc: pytest.Metafunc) -> None:
+    """Give the tests of the suites what their class has chosen."""
+    suite = metafunc.function.__qualname__.partition(".")[0]
+    if suite in (StoreSuite.__name__, LargeSuite.__name__):
+        for name in sorted(_CHOSEN.keys() & set(metafunc.fixturenames)):
+            metafunc.parametrize(name, getattr(metafunc.cls, _CHOSEN[name]), ids=_shown)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, BaseException):
+        return type(value).__name__
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 class Bytes:

@@ -16,6 +16,8 @@ from calotype.model.location import Location
 
 #: The status of a location that `Sweeps` gives for data that was never completed.
 UNFINISHED = "unfinished"
+#: In the metadata of a location that `Sweeps` gives: the key, where the URL does not tell it.
+KEY = "calotype_key"
 
 
 class Source(Protocol):
@@ -83,7 +85,10 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Return when the store is usable as configured, else raise with what to do about it."""
+        """Return when the store is usable as configured, else raise with what to do about it.
+
+        May run in a process of its own, so nothing that it learns is kept.
+        """
         ...
 
 
@@ -143,8 +148,8 @@ class Sweeps(Protocol):
         """What lies in the store and was neither written nor moved there since `older_than`.
 
         `older_than` in epoch seconds. What the service cannot have made is passed over. Data that
-        was never completed has the status UNFINISHED; its URL ends with the key it was meant for
-        or holds it.
+        was never completed has the status UNFINISHED. The last UUID in a URL is the key that the
+        data is, or was meant, for; where it is not, the metadata says the KEY.
         """
         ...
 

@@ -25,7 +25,7 @@ from itertools import islice
 
 from calotype import errors
 from calotype.model.location import Location
-from calotype.stores.store import UNFINISHED, Store, Sweeps
+from calotype.stores.store import KEY, UNFINISHED, Store, Sweeps
 
 LOG = logging.getLogger(__name__)
 
@@ -175,8 +175,11 @@ def _remove_now(name: str, store: Store, location: Location) -> Swept:
 
 
 def _image_id(location: Location) -> str | None:
-    """The image that bytes were meant for: their last UUID, since pools and projects have some."""
-    return next(reversed(UUID.findall(location.url)), None)
+    """The image that bytes were meant for: what the store says.
+
+    Else it is their last UUID, since pools and projects have some.
+    """
+    return location.metadata.get(KEY) or next(reversed(UUID.findall(location.url)), None)
 
 
 def _kind(url: str) -> str:
