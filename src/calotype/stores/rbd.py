@@ -196,9 +196,7 @@ class RbdStore:
 class _Blocks(Iterator[bytes]):
     """A part of an image, block by block; closes it at the end."""
 
-    def __init__(
-        self, cluster: Cluster, address: Address, offset: int, length: int | None
-    ) -> None:
+    def __init__(self, cluster: Cluster, address: Address, offset: int, length: int | None) -> None:
         self._cluster = cluster
         self._open = ExitStack()
         with ExitStack() as opening:
