@@ -52,8 +52,8 @@ PAGE = """\
 # The types of store
 
 Made by `make docs` from the drivers. A store is one line in `enabled_backends`, as `name:type`, and
-a section with its options ([all of them](../settings.md#stores)). [Several stores](../multi-store.md)
-says how they are used together, and [check.md](check.md) how to see whether they work.
+a section with its options ([all of them](../settings.md#stores)). How they are used together says
+[several stores](../multi-store.md), and how to see whether they work, [check.md](check.md).
 
 A driver and the library of its backend are loaded where a store of its type is configured, and
 nowhere else. Without the library the service does not start, and says what brings it.

@@ -57,9 +57,12 @@ print(json.dumps(sorted(set(sys.argv[2:]) & set(sys.modules))))
 def configured(folder: Path, *kinds: str, port: int = 1) -> Service:
     """A service with a store of files, which is the default, and one of each of these types."""
     folder.mkdir(exist_ok=True)
-    (folder / "ceph.conf").write_text(f"[global]\nmon_host = {HOST}:{port}\nauth_supported = none\n")
+    (folder / "ceph.conf").write_text(
+        f"[global]\nmon_host = {HOST}:{port}\nauth_supported = none\n"
+    )
     sections = "".join(
-        f"[my-{kind}]\n{OPTIONS[kind].format(folder=folder, host=HOST, port=port)}" for kind in kinds
+        f"[my-{kind}]\n{OPTIONS[kind].format(folder=folder, host=HOST, port=port)}"
+        for kind in kinds
     )
     named = ", ".join(["files:file", *(f"my-{kind}:{kind}" for kind in kinds)])
     return Service(

@@ -41,5 +41,7 @@ def test_every_type_of_store_is_there(missing_server: Callable[[str, str], None]
 
 def test_the_extras_are_those_of_the_package() -> None:
     extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
-    named = [re.findall(r"calotype\[(\w+)\]", install) for _, install, _ in store_docs.TYPES.values()]
-    assert sorted(sum(named, [])) == sorted(extras)
+    named = [
+        re.findall(r"calotype\[(\w+)\]", install) for _, install, _ in store_docs.TYPES.values()
+    ]
+    assert sorted(name for names in named for name in names) == sorted(extras)
