@@ -45,6 +45,8 @@ class Traits:
     sparse: bool = False
     #: Others of the cloud make use of the location itself, e.g. to clone from it.
     direct: bool = False
+    #: Which backend of its type it is in, as far as its options tell: those of one may copy within.
+    backend: str = ""
     properties: Mapping[str, object] = field(default_factory=dict)
 
 
