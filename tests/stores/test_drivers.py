@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +55,9 @@ print(json.dumps(sorted(set(sys.argv[2:]) & set(sys.modules))))
 """
 
 
-def configured(folder: Path, *kinds: str, port: int = 1) -> Service:
+def configured(
+    folder: Path, *kinds: str, port: int = 1, arguments: tuple[str, ...] = ()
+) -> Service:
     """A service with a store of files, which is the default, and one of each of these types."""
     folder.mkdir(exist_ok=True)
     (folder / "ceph.conf").write_text(
@@ -70,6 +73,7 @@ def configured(folder: Path, *kinds: str, port: int = 1) -> Service:
         default=f"enabled_backends = {named}",
         extra=f"default_backend = files\n[files]\nfilesystem_store_datadir = {folder}/files\n"
         + sections,
+        arguments=arguments,
     )
 
 
@@ -135,10 +139,14 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_silent_backends_do_not_hold_up_the_start(tmp_path: Path, silent: int) -> None:
-    with configured(tmp_path, *HAVE_DRIVERS, port=silent) as service:
+def test_silent_backends_hold_up_neither_the_start_nor_the_end(tmp_path: Path, silent: int) -> None:
+    """The start waits for all together; at the end the worker is busy with looking into them."""
+    with configured(tmp_path, *HAVE_DRIVERS, port=silent, arguments=("--workers", "1")) as service:
+        service.process.wait_until(lambda: "Worker process" in service.process.output())
         said = service.process.output()
         for kind in HAVE_DRIVERS:
             assert said.count(f"Store my-{kind} is not usable: ") == 1, said
         assert "Store files" not in said and "Traceback" not in said and "secret" not in said
-        assert service.stop() == 0
+        begun = time.monotonic()
+        assert service.process.stop(seconds=60) == 0
+        assert time.monotonic() - begun < 40
