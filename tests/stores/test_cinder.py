@@ -19,7 +19,7 @@ from calotype.model.location import Location
 from calotype.stores.cinder import CinderStore
 from calotype.stores.cinder_settings import CinderSettings
 from calotype.stores.store import KEY, UNFINISHED, Recognizes, Store
-from tests.backends.cinder import IMAGES, MULTIATTACH, NOWHERE, TIGHT, TIGHT_GIB, Cinder
+from tests.backends.cinder import FILES, IMAGES, MULTIATTACH, NOWHERE, TIGHT, TIGHT_GIB, Cinder
 from tests.keystone import Person
 from tests.service import environment
 from tests.stores.sources import Gated, Long, Stream, content
@@ -183,6 +183,24 @@ def test_the_volume_type_is_the_one_asked_for(make: Make, volumes: Any) -> None:
     one.close()
     two.close()
     store.delete(location)
+
+
+def test_volumes_that_are_files(
+    cinder: Cinder, make: Make, volumes: Any, missing_server: Callable[[str, str], None]
+) -> None:
+    if not cinder.has_files:
+        missing_server("Cinder with files", "only root may mount a folder")
+    store, before = make(cinder_volume_type=FILES), listed(cinder)
+    source = Long(GIB + 5, every=64)
+    for declared in (source.size, None):
+        location = store.put(new_key(), Long(source.size, every=64), declared)
+        assert volume_of(volumes, location).size == 2
+        assert b"".join(store.read(location, GIB - 5, 100)) == source.at(GIB - 5, 10)
+        store.delete(location)
+    with pytest.raises(errors.ClientGone):
+        stream = Stream(content(9 * MIB), fail_at=5 * MIB, error=errors.ClientGone())
+        store.put(new_key(), stream, 9 * MIB)
+    assert listed(cinder) == before
 
 
 def test_what_glance_wrote_without_a_size_is_as_long_as_its_volume(
