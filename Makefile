@@ -7,6 +7,9 @@ BENCH := .bench
 BIN := $(VENV)/bin
 # The locks name everything with its version: nothing is left to resolve, so pip must not try.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-deps
+# How many share a run of the tests. Each starts servers of its own, so cores are not counted.
+CALOTYPE_TEST_WORKERS ?= 2
+SHARED := -n $(CALOTYPE_TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
@@ -20,7 +23,7 @@ demo: $(VENV)/.run $(PEERS)/.ready ## push a disk image in with the real client,
 	@$(BIN)/python tools/demo.py --openstack $(PEERS)/bin/openstack
 
 test: $(VENV)/.dev $(PEERS)/.ready check ## run all tests this machine has the parts for
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SHARED)
 
 check: $(VENV)/.dev ## lint, types, layers
 	@$(BIN)/ruff format --check src tests tools
@@ -62,7 +65,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@touch $@
 
 $(PEERS)/.ready: requirements/peers.txt
-	@echo "Installing Keystone and the clients, as peers of the tests"
+	@echo "Installing Keystone, Swift, Cinder and the clients, as peers of the tests"
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.txt
 	@touch $@

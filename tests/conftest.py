@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from calotype.db import schema, tables
 from calotype.db.engine import Database, connect
+from tests import groups
 from tests.database_servers import DatabaseServer, MariaDB, PostgreSQL
 from tests.servers import Missing
 
@@ -22,6 +24,35 @@ ENGINES = ("sqlite", "mariadb", "postgresql")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MISSING] = {}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if _is_worker(config):
+        groups.spread(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> groups.Scheduler | None:
+    return groups.Scheduler(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this process is one of several that share the run."""
+    return hasattr(config, "workerinput")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _is_worker(session.config):
+        output: dict[str, Any] = getattr(session.config, "workeroutput")  # noqa: B009
+        output["missing servers"] = session.config.stash[MISSING]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Take over what a worker missed; one that died has said nothing."""
+    said: dict[str, Any] = getattr(node, "workeroutput", {})
+    node.config.stash[MISSING].update(said.get("missing servers", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,8 +3,10 @@
 Nothing here touches a server of the system, and only processes started here are ended, by pid.
 """
 
+import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -19,16 +21,31 @@ from typing import Any, Self
 
 HOST = "127.0.0.1"
 
+#: Below the ports that the system gives to outgoing connections: none can come in between.
+_PORTS = range(10_240, 30_720)
+#: Each of the workers that share a run has a part of them to itself.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_OURS = _PORTS[len(_PORTS) // 8 * _WORKER : len(_PORTS) // 8 * (_WORKER + 1)]
+#: Not from the first on, as another run may go on beside this one.
+_next = itertools.cycle(random.Random(os.getpid()).sample(_OURS, len(_OURS)))
+
 
 class Missing(Exception):
     """A server is not installed on this machine; the message says what brings it."""
 
 
 def free_port() -> int:
-    """A port on which nothing listens just now."""
+    """A port on which nothing listens just now; another one each time."""
+    return next(port for port in _next if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def program(name: str, *folders: str, brought_by: str) -> str:

@@ -1,6 +1,7 @@
 """The helpers that start real servers, and how loudly a missing one is named."""
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import servers
 from tests.servers import HOST, Missing, Process, free_port, program
 
 ROOT = Path(__file__).parent.parent
@@ -16,6 +18,25 @@ ROOT = Path(__file__).parent.parent
 
 def python(code: str, tmp_path: Path) -> Process:
     return Process([sys.executable, "-c", textwrap.dedent(code)], tmp_path / "log")
+
+
+def test_ports_are_free_and_differ():
+    ports = [free_port() for _ in range(100)]
+    assert len(set(ports)) == 100
+    with socket.socket() as listener:
+        listener.bind((HOST, ports[0]))  # would be given again after all others
+        assert not servers._is_free(ports[0])
+
+
+@pytest.mark.parametrize("worker", ["gw0", "gw1"])
+def test_workers_have_ports_of_their_own(worker):
+    code = "from tests import servers; print(min(servers._OURS), max(servers._OURS))"
+    said = subprocess.check_output(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTEST_XDIST_WORKER": worker, "PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+    )
+    assert said.split() == {"gw0": ["10240", "12799"], "gw1": ["12800", "15359"]}[worker]
 
 
 def test_a_server_is_waited_for_and_stopped(tmp_path):
@@ -76,8 +97,9 @@ def test_a_program_that_is_not_there_is_missing():
         program("no-such-program", "/usr/sbin", brought_by="something")
 
 
+@pytest.mark.parametrize("shared", [(), ("-n", "2", "--dist", "loadgroup")], ids=["one", "two"])
 @pytest.mark.parametrize("required", ["0", "1"])
-def test_missing_servers_are_named_last_and_loudly(tmp_path, required):
+def test_missing_servers_are_named_last_and_loudly(tmp_path, required, shared):
     (tmp_path / "bare_machine.py").write_text(
         "import tests.database_servers as servers\n"
         "def program(name, *folders, brought_by):\n"
@@ -88,7 +110,17 @@ def test_missing_servers_are_named_last_and_loudly(tmp_path, required):
     environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
     tests = ["tests/db/test_migrations.py", "-k", "second_sync"]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "bare_machine", "-p", "no:cacheprovider", *tests],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "bare_machine",
+            "-p",
+            "no:cacheprovider",
+            *shared,
+            *tests,
+        ],
         cwd=ROOT,
         env=environment,
         capture_output=True,

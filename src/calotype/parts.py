@@ -29,7 +29,7 @@ from calotype.services.image_data import IntakeRules
 from calotype.services.removal import Removal
 from calotype.services.staging import Staging
 from calotype.settings.tree import Backend, Settings
-from calotype.stores import drivers
+from calotype.stores import checking, drivers
 from calotype.stores.catalog import Catalog, Entry
 from calotype.stores.http import HttpStore
 from calotype.stores.http_settings import HttpSettings
@@ -99,12 +99,9 @@ def prepare(parts: Parts, *, create: bool = False) -> None:
     schema.require_current(parts.database)
     if parts.cache is not None:
         parts.cache.look_around()
-    for entry in parts.stores.entries():
-        try:
-            entry.store.check()
-        except errors.StoreError as error:
-            LOG.error("Store %s is not usable: %s", entry.id, error)
-    parts.database.close()
+    parts.database.close()  # before anything forks
+    for store_id, trouble in checking.troubles(parts.stores.entries()).items():
+        LOG.error("Store %s is not usable: %s", store_id, trouble)
 
 
 def open_database(settings: Settings) -> Database:

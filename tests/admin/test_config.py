@@ -109,7 +109,7 @@ def test_the_page_marks_what_does_nothing() -> None:
     assert line.startswith("| `delayed_delete` | true or false | `false` |")
     assert "**Not yet:**" not in line
     assert "not supported" in page.partition("`pydev_worker_debug_port`")[2].partition("\n")[0]
-    assert "### Type rbd\n\n**Not yet:** arrives with the rbd store.\n" in page
+    assert "### Type vmware\n\n**No effect:** not supported: there is no vmware store.\n" in page
     assert "| `[oslo_policy]` | oslo.policy |  |" in page
 
 

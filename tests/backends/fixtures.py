@@ -1,11 +1,14 @@
 """The servers of the stores' backends as fixtures; each is started when it is first asked for."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tests.backends.ceph import Ceph, Radosgw
 from tests.backends.cinder import Cinder
+from tests.backends.swift import STORE, Swift
+from tests.keystone import Keystone
 from tests.servers import Missing
 
 
@@ -30,6 +33,28 @@ def radosgw(ceph: Ceph, missing_server: Callable[[str, str], None]) -> Radosgw:
     except Missing as reason:
         missing_server("radosgw", str(reason))
         raise
+
+
+# -- Swift ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def swift(
+    missing_server: Callable[[str, str], None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Swift]:
+    """A private Swift, whose users may come with tokens of Keystone, too."""
+    with ExitStack() as ends:
+        try:
+            keystone = Keystone(tmp_path_factory.mktemp("keystone-of-swift")).start()
+            ends.callback(keystone.stop)
+            server = Swift(keystone)
+            ends.callback(server.remove)
+            keystone.add({STORE: "admin"})
+            keystone.serve("object-store", "swift", f"{server.url}/v1/AUTH_$(project_id)s")
+            server.start()
+        except Missing as reason:
+            missing_server("Swift", str(reason))
+        yield server
 
 
 # -- Cinder ---------------------------------------------------------------------------------------

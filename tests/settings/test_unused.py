@@ -40,8 +40,8 @@ def idle(write: Write, text: str) -> str:
             " [oslo_limit] endpoint_id (arrives with unified limits)",
         ),
         (
-            "[glance_store]\nstores = file, rbd\nrbd_store_pool = images\n",
-            "[glance_store] stores rbd (arrives with the rbd store)",
+            "[glance_store]\nstores = file, vmware\nvmware_server_host = h\n",
+            "[glance_store] stores vmware (not supported: there is no vmware store)",
         ),
         (
             "[glance_store]\nfilesystem_store_timeout = 5\n",
@@ -61,8 +61,8 @@ def idle(write: Write, text: str) -> str:
             "[a] filesystem_store_timeout (not supported), rbd_store_pool (unknown)",
         ),
         (
-            BACKENDS.replace("a:file", "a:file, B:s3") + "[B]\ns3_store_bucket = x\n",
-            "[DEFAULT] enabled_backends B (arrives with the s3 store)",
+            BACKENDS.replace("a:file", "a:file, B:vmware") + "[B]\nvmware_server_host = x\n",
+            "[DEFAULT] enabled_backends B (not supported: there is no vmware store)",
         ),
         ("[keystone_authtoken]\npasswrod = x\n", "[keystone_authtoken] passwrod (unknown)"),
         ("[healthcheck]\ndetailed = true\n", "[healthcheck] detailed (not supported: a file"

@@ -8,7 +8,7 @@ from typing import Any
 
 import calotype
 from calotype import errors
-from calotype.admin import cache, config, db, hashes, policy, scrub, serve, sweep
+from calotype.admin import cache, config, db, hashes, policy, scrub, serve, stores, sweep
 from calotype.settings.files import SCRUBBER_FILE
 from calotype.settings.load import load
 from calotype.settings.tree import Settings
@@ -24,6 +24,7 @@ examples:
   calotype scrub --restore IMAGE_ID                  bring a deleted image back
   calotype verify --all                              compare all data with its digests
   calotype cache list                                print what this node has in its cache
+  calotype stores check                              write, read and delete in each store
 """
 
 
@@ -55,7 +56,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=calotype.__version__)
     add_config_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, db, config, policy, sweep, scrub, hashes, cache):
+    for module in (serve, db, config, policy, sweep, scrub, hashes, cache, stores):
         module.add_parser(commands)
     for command in commands.choices.values():
         add_config_options(command, again=True)

@@ -45,6 +45,8 @@ class Traits:
     sparse: bool = False
     #: Others of the cloud make use of the location itself, e.g. to clone from it.
     direct: bool = False
+    #: Which backend of its type it is in, as far as its options tell: those of one may copy within.
+    backend: str = ""
     properties: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -85,7 +87,10 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Return when the store is usable as configured, else raise with what to do about it."""
+        """Return when the store is usable as configured, else raise with what to do about it.
+
+        May run in a process of its own, so nothing that it learns is kept.
+        """
         ...
 
 
