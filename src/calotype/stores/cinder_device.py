@@ -216,22 +216,21 @@ def _brick(settings: CinderSettings) -> Any:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module("calotype.stores.rbd_library")
         from os_brick.initiator import connector
-        from oslo_config import cfg
+        from os_brick.initiator.connectors import base
 
-        if cfg.CONF.os_brick.lock_path is None:
-            _set_up(settings, cfg.CONF)
+        # These are the settings of os-brick, which it has for itself.
+        if base.CONF.os_brick.lock_path is None:
+            _set_up(settings, base.CONF)
         return connector
 
 
 def _set_up(settings: CinderSettings, conf: Any) -> None:
-    import os_brick
     from os_brick import privileged
     from oslo_privsep import priv_context
 
     locks = os.path.join(settings.mount_point_base, ".locks")
     with _reaching("lock volumes"):
         os.makedirs(locks, mode=0o700, exist_ok=True)
-    os_brick.setup(conf)
     conf.set_default("lock_path", locks, "os_brick")
     if os.geteuid() == 0:
         for context in (privileged.default, privileged.brick_privsep_hide_output):
