@@ -24,7 +24,7 @@ from tests.backends.cinder_share import Share
 from tests.backends.rabbitmq import RabbitMQ
 from tests.database_servers import MariaDB
 from tests.keystone import ADMIN, PASSWORD, REGION, SERVICE, Keystone, Person, peers
-from tests.servers import HOST, Missing, Process, free_port
+from tests.servers import HOST, Missing, Process, free_port, program
 
 #: Whose project the volumes of images belong to, and one whose project may hold but 2 GiB.
 IMAGES = Person("ines", "images")
@@ -205,13 +205,26 @@ class Cinder:
         shutil.copytree(templates, self.folder / "etc")
         for name in ("log", "lock", "state", "mnt", "libraries", "bin"):
             (self.folder / name).mkdir()
-        programs = self.folder / "bin"
-        for name, script in (("sudo", 'exec "$@"'), ("mount.nfs", "exit 1")):
-            # Everything runs as one user, who may have to be root; and the share is mounted.
-            (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-            (programs / name).chmod(0o755)
+        self._write_programs()
         self._link_libraries()
         shutil.copy(self.ceph.keyring("cinder"), self._keyring)
+
+    def _write_programs(self) -> None:
+        monitors = self.folder / "monitors.json"
+        monitors.write_text(self.ceph.ceph("mon", "dump", "--format=json"))
+        ceph = program("ceph", brought_by="ceph-common")
+        scripts = {
+            # Everything runs as one user, who may have to be root; and the share is mounted.
+            "sudo": 'exec "$@"',
+            "mount.nfs": "exit 1",
+            # Cinder asks for the monitors each time it attaches a volume, and the answer, always
+            # the same here, takes more time than all the rest.
+            "ceph": f'case "$*" in mon\\ dump\\ *) cat {monitors};; *) exec {ceph} "$@";; esac',
+        }
+        for name, script in scripts.items():
+            path = self.folder / "bin" / name
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
 
     def _write_config(self) -> None:
         self._config.write_text(
