@@ -255,7 +255,7 @@ class Ceph:
 
     def _daemon(self, name: str, *arguments: str) -> Process:
         path = program(name, *_SYSTEM, brought_by=_BROUGHT_BY)
-        command = [path, "-f", "-c", self.config, *arguments]
+        command = [path, "-f", "-c", str(self.config), *arguments]
         process = Process(command, self.folder / "log" / f"{name}.out").start()
         self._processes.append(process)
         return process
