@@ -3,9 +3,10 @@
 Small data goes in one request, larger and that of unknown size in parts. The digest of all that is
 sent is part of the signature of its request, so the server refuses what has changed on the way.
 
-No object is replaced: requests say `If-None-Match: *`. Servers that do not know this when parts are
-put together (radosgw 16) are asked just before; nothing else writes the data of an image at that
-time, since its row lets one upload in.
+No object is replaced: requests say `If-None-Match: *`. Not all servers heed it: radosgw 16 does not
+when parts are put together, Swift's s3api looks only as a request begins. So uploads of one key end
+one after the other in a process, and each looks just before; between processes it is the row of the
+image that lets one upload in at a time.
 """
 
 import re
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from calotype import errors
 from calotype.model.location import Location
@@ -48,7 +50,8 @@ class S3Store:
         self._copied = copied
         self._connection = S3Client(settings)
         # So that in one process nobody looks for an object between another's look and its write.
-        self._finishing = [threading.Lock() for _ in range(64)]
+        self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+        self._taking_turns = threading.Lock()
         self.traits = Traits(
             type="s3",
             schemes=SCHEMES,
@@ -197,7 +200,8 @@ class S3Store:
             raise errors.DataExists(url=found.url if untouched else None)
 
     def _turn(self, key: str) -> threading.Lock:
-        return self._finishing[hash(key) % len(self._finishing)]
+        with self._taking_turns:
+            return self._turns.setdefault(key, threading.Lock())
 
     def _put_whole(self, key: str, data: Part, source: Source) -> None:
         """Store data in one request, when the source has no more."""
@@ -206,15 +210,17 @@ class S3Store:
                 raise errors.StoreError("The data is longer than was said")
             client, bucket = self._connection.get(), self._settings.bucket
             claim = Claim(client, bucket, key)
-            with claim.settled("cannot write"):
-                client.put_object(
-                    Bucket=bucket,
-                    Key=key,
-                    Body=data,
-                    Metadata=claim.metadata,
-                    IfNoneMatch="*",
-                    **s3_parts.checksum(self._settings),
-                )
+            with self._turn(key):
+                self._need_free(key, untouched=False)
+                with claim.settled("cannot write"):
+                    client.put_object(
+                        Bucket=bucket,
+                        Key=key,
+                        Body=data,
+                        Metadata=claim.metadata,
+                        IfNoneMatch="*",
+                        **s3_parts.checksum(self._settings),
+                    )
 
     def _put_parts(self, key: str, first: Part, source: Source, cut: Cut) -> None:
         with self._upload(key) as upload:
