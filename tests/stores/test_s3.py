@@ -1,6 +1,7 @@
 """The S3 store does what every store must, with Ceph's radosgw and with Swift's s3api."""
 
 import uuid
+from typing import ClassVar
 
 import boto3
 import pytest
@@ -70,6 +71,8 @@ class S3Suite(StoreSuite, LargeSuite):
 
 
 class TestWithRadosgw(S3Suite):
+    LARGE: ClassVar = [("sparse", True)]
+
     @pytest.fixture
     def store(self, radosgw_store: S3Store) -> Store:
         return radosgw_store
@@ -86,6 +89,8 @@ class TestWithRadosgw(S3Suite):
 
 
 class TestWithSwift(S3Suite):
+    LARGE: ClassVar = [("sparse", False)]
+
     @pytest.fixture
     def store(self, swift_store: S3Store) -> Store:
         return swift_store
