@@ -82,8 +82,9 @@ class TestWithRadosgw(S3Suite):
         name = f"small-{uuid.uuid4().hex}"
         ceph.radosgw_admin("user", "create", "--uid", name, "--display-name", name,
                            "--access-key", name, "--secret-key", "secret")  # fmt: skip
+        # Less than one part: those that are sent at the same time are not counted together.
         ceph.radosgw_admin("quota", "set", "--uid", name, "--quota-scope", "user",
-                           "--max-size", "8M")  # fmt: skip
+                           "--max-size", "4M")  # fmt: skip
         ceph.radosgw_admin("quota", "enable", "--uid", name, "--quota-scope", "user")
         return S3Store(settings_of(radosgw.url, name, "secret", bucket=name))
 
