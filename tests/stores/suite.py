@@ -174,9 +174,11 @@ class StoreSuite:
         together = threading.Barrier(4)
 
         def put(shift: int) -> Location | None:
+            meet = once(together.wait)
             try:
-                return store.put(key, Gated(content(MIB, shift), once(together.wait)), MIB)
+                return store.put(key, Gated(content(MIB, shift), meet), MIB)
             except errors.DataExists:
+                meet()  # who is refused before the first byte is not waited for
                 return None
 
         with ThreadPoolExecutor(4) as threads:
