@@ -8,6 +8,7 @@ from calotype.admin import config
 from calotype.api.operation import Operation
 from calotype.api.operations import OPERATIONS
 from calotype.model.image import MAY_FOLLOW, Status
+from tools import store_docs
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -59,6 +60,7 @@ def _call(method: str, path: str, operation: Operation) -> list[str]:
 #: Page -> what makes it.
 PAGES: Mapping[str, Callable[[], str]] = {
     "operate/settings.md": config.reference,
+    "operate/stores/README.md": store_docs.stores,
     "api/reference.md": reference,
     "api/statuses.md": statuses,
 }

@@ -54,6 +54,7 @@ def _cinder(store_id: str, options: Mapping[str, Any]) -> Store:
 _BROUGHT_BY: Mapping[str, str] = MappingProxyType(
     {
         "boto3": "pip install 'calotype[s3]'",
+        "botocore": "pip install 'calotype[s3]'",
         "swiftclient": "pip install 'calotype[swift]'",
         "cinderclient": "pip install 'calotype[cinder]'",
         "os_brick": "pip install 'calotype[cinder]'",
@@ -68,7 +69,7 @@ def _with_its_library(make: Maker) -> Maker:
         try:
             return make(store_id, options)
         except ModuleNotFoundError as error:
-            brought_by = _BROUGHT_BY.get(error.name or "")
+            brought_by = _BROUGHT_BY.get((error.name or "").partition(".")[0])
             if brought_by is None:
                 raise
             whose = f"The store {store_id}" if store_id else "A store of [glance_store]"

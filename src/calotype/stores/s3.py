@@ -46,6 +46,7 @@ class S3Store:
         self.traits = Traits(
             type="s3",
             schemes=SCHEMES,
+            backend=settings.endpoint,
             properties={
                 "s3_store_host": settings.endpoint,
                 "s3_store_bucket": settings.bucket,

@@ -53,7 +53,7 @@ class S3Settings:
         ca_file = options.get("s3_store_cacert") or None
         if ca_file and not os.path.exists(ca_file):
             raise BadSettings(f"s3_store_cacert: there is no file {ca_file}")
-        given = {
+        given: dict[str, Any] = {
             "region": options.get("s3_store_region_name"),
             "addressing": options.get("s3_store_bucket_url_format"),
             "create_bucket": options.get("s3_store_create_bucket_on_put"),

@@ -180,6 +180,10 @@ _POWERS: Mapping[str, type] = {
 }
 
 
+#: All powers by name, in the order in which they are told.
+POWERS = ("range", "sparse", "direct url", *_POWERS)
+
+
 def powers(store: Store) -> list[str]:
     """What this store can do beyond what all can, by name."""
     traits = store.traits
