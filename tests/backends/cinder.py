@@ -257,7 +257,8 @@ class Cinder:
         self._database.start()
         url = self._database.url(self._database.create())
         self._config.write_text(self._config.read_text().replace("{database}", url))
-        command = [self._bin / "cinder-manage", "--config-file", self._config, "db", "sync"]
+        manage = str(self._bin / "cinder-manage")
+        command = [manage, "--config-file", str(self._config), "db", "sync"]
         done = subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, check=False
         )

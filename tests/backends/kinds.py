@@ -16,9 +16,22 @@ from botocore.config import Config
 
 from tests.backends.ceph import Ceph, Radosgw
 from tests.backends.cinder import MULTIATTACH, Cinder
+from tests.backends.swift import STORE, Swift
+from tests.keystone import PASSWORD, REGION
 
 #: Data above this goes in parts or segments, in bytes, to backends that know such; and their size.
 LARGE, PART = 16 << 20, 8 << 20
+
+#: The file in which both services look for the account of a Swift store.
+_ACCOUNTS = """\
+[ref1]
+user = {user.project}:{user.name}
+key = {key}
+auth_address = {url}
+auth_version = 3
+user_domain_id = default
+project_domain_id = default
+"""
 
 Options = Mapping[str, object]
 
@@ -158,6 +171,43 @@ class S3:
         return found
 
 
+class Objects:
+    """Two containers of a Swift, in the account of a user of Keystone."""
+
+    type = "swift"
+    copies = True
+    reading_holds = False
+
+    def __init__(
+        self, swift: Swift, folder: Path, *, large: int = LARGE >> 20, part: int = PART >> 20
+    ) -> None:
+        """`large`, `part`: in MiB."""
+        assert swift.keystone is not None
+        self._swift = swift
+        self._account = f"AUTH_{swift.keystone.projects[STORE.project]}"
+        self._containers = [f"images-{uuid.uuid4().hex[:8]}" for _ in range(2)]
+        accounts = folder / "swift.conf"
+        accounts.write_text(_ACCOUNTS.format(url=swift.keystone.url, user=STORE, key=PASSWORD))
+        self._options: dict[str, object] = {
+            "swift_store_config_file": accounts,
+            "swift_store_region": REGION,
+            "swift_store_create_container_on_put": True,
+            "swift_store_large_object_size": large,
+            "swift_store_large_object_chunk_size": part,
+        }
+
+    def stores(self) -> tuple[Options, Options]:
+        one, two = ({**self._options, "swift_store_container": it} for it in self._containers)
+        return one, two
+
+    def held(self) -> set[str]:
+        return {
+            f"{container}/{name}"
+            for container in self._containers
+            for name in self._swift.names(container, account=self._account)
+        }
+
+
 class Volumes:
     """Volumes of Cinder, of two types."""
 
@@ -202,11 +252,16 @@ def make(kind: str, request: pytest.FixtureRequest, folder: Path) -> Backend:
         case "s3":
             gateway: Radosgw = server("radosgw")
             return S3(gateway.url, gateway.access_key, gateway.secret_key)
+        case "s3-of-swift":
+            swift: Swift = server("swift")
+            return S3(swift.url, swift.login.name, swift.login.key)
+        case "swift":
+            return Objects(server("swift"), folder)
         case "cinder":
             return Volumes(server("cinder"))
     raise ValueError(kind)
 
 
 #: All of them, by name, and those that are Shared.
-KINDS = ("file", "rbd", "s3", "cinder")
+KINDS = ("file", "rbd", "s3", "s3-of-swift", "swift", "cinder")
 SHARED = ("rbd", "cinder")

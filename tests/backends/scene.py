@@ -155,12 +155,15 @@ def pieces(data: bytes, size: int = 100_000) -> Iterable[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
 
 
-def make_service(folder: Path, backend: Backend, default: str = "") -> Service:
+def make_service(
+    folder: Path, backend: Backend, default: str = "", database: str | None = None
+) -> Service:
     """A service with the three stores, not yet started."""
     sections: dict[str, Mapping[str, object]] = {
         FILES: {"filesystem_store_datadir": folder / "images"},
         **dict(zip((STORE, TWIN), backend.stores(), strict=True)),
         "os_glance_staging_store": {"filesystem_store_datadir": folder / "staging"},
+        "os_glance_tasks_store": {"filesystem_store_datadir": folder / "tasks"},
     }
     lines = ["default_backend = files"]
     for name, options in sections.items():
@@ -168,6 +171,7 @@ def make_service(folder: Path, backend: Backend, default: str = "") -> Service:
     kind = backend.type
     return Service(
         folder,
+        database=database,
         default=f"enabled_backends = {FILES}:file, {STORE}:{kind}, {TWIN}:{kind}\n{default}",
         extra="\n".join(lines),
         arguments=("--workers", "1", "--no-worker"),
