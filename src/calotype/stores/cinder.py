@@ -18,7 +18,7 @@ from calotype.model.location import Location
 from calotype.stores.cinder_api import PASSING, CinderApi, Refused
 from calotype.stores.cinder_attachment import Attachments
 from calotype.stores.cinder_settings import CinderSettings
-from calotype.stores.cinder_volume import BLOCK, GIB, VolumeWriter, gib
+from calotype.stores.cinder_volume import GIB, VolumeWriter, gib, read_ahead
 from calotype.stores.store import KEY, UNFINISHED, Source, Traits
 
 __all__ = ["CinderSettings", "CinderStore"]
@@ -72,12 +72,7 @@ class CinderStore:
         if offset >= end:
             return
         with self._attachments.attached(volume.id, "ro") as device:
-            while offset < end:
-                block = device.read(offset, min(BLOCK, end - offset))
-                if not block:
-                    raise errors.StoreError(f"The volume {volume.id} is shorter than its image")
-                yield block
-                offset += len(block)
+            yield from read_ahead(device, offset, end)
 
     def size(self, location: Location) -> int:
         return _size(self._volume(location))

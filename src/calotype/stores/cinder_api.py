@@ -258,7 +258,8 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except refused.ClientException as error:
         raise _refusal(error, doing) from error
-    except failed.ClientException as error:
+    except (failed.ClientException, ValueError) as error:
+        # A region that is not in the catalogue is a ValueError to keystoneauth, now and then.
         raise _failure(error, doing) from error
     except (refused.UnsupportedVersion, refused.VersionNotFoundForAPIMethod) as error:
         raise errors.StoreUnavailable(
@@ -295,7 +296,7 @@ def _failure(error: Exception, doing: str) -> errors.StoreError:
             "cinder_store_password, cinder_store_project_name and their domains, or "
             "cinder_store_application_credential_id and its secret"
         )
-    if isinstance(error, failed.EndpointNotFound):
+    if isinstance(error, failed.EndpointNotFound | ValueError):
         return errors.StoreUnavailable(
             "The catalogue has no Cinder as cinder_catalog_info and cinder_os_region_name say; "
             "cinder_endpoint_template can take its place"
