@@ -131,6 +131,10 @@ class Ceph:
         """What `rados` prints, as the administrator of the cluster."""
         return self._run("rados", *arguments)
 
+    def radosgw_admin(self, *arguments: str) -> str:
+        """What `radosgw-admin` prints, as the gateway."""
+        return self._run("radosgw-admin", "-n", "client.rgw", *arguments)
+
     def user(self, name: str, *capabilities: str) -> Path:
         """Make the user client.`name`; returns its keyring."""
         keyring = self.keyring(name)

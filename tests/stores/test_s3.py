@@ -1,7 +1,6 @@
 """The S3 store does what every store must, with Ceph's radosgw and with Swift's s3api."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+import uuid
 
 import boto3
 import pytest
@@ -9,7 +8,7 @@ from botocore.config import Config
 
 from calotype.stores.s3 import S3Settings, S3Store
 from calotype.stores.store import Store
-from tests.backends.ceph import Radosgw
+from tests.backends.ceph import Ceph, Radosgw
 from tests.backends.swift import Swift
 from tests.stores.suite import LargeSuite, StoreSuite
 
@@ -17,12 +16,12 @@ MIB = 1 << 20
 BUCKET = "calotype-images"
 
 
-def settings_of(url: str, access_key: str, secret_key: str) -> S3Settings:
+def settings_of(url: str, access_key: str, secret_key: str, bucket: str = BUCKET) -> S3Settings:
     return S3Settings(
         endpoint=url,
         access_key=access_key,
         secret_key=secret_key,
-        bucket=BUCKET,
+        bucket=bucket,
         create_bucket=True,
         large_object=2 * MIB,
         part=5 * MIB,
@@ -54,6 +53,16 @@ class Direct:
         return {f"{it['Key']} {it['UploadId']}" for it in found.get("Uploads", ())}
 
 
+@pytest.fixture(scope="module")
+def radosgw_store(radosgw: Radosgw) -> S3Store:
+    return S3Store(settings_of(radosgw.url, radosgw.access_key, radosgw.secret_key))
+
+
+@pytest.fixture(scope="module")
+def swift_store(swift: Swift) -> S3Store:
+    return S3Store(settings_of(swift.url, swift.login.name, swift.login.key))
+
+
 class S3Suite(StoreSuite, LargeSuite):
     def held(self, store: Store) -> set[str]:
         assert isinstance(store, S3Store)
@@ -61,24 +70,29 @@ class S3Suite(StoreSuite, LargeSuite):
 
 
 class TestWithRadosgw(S3Suite):
-    @pytest.fixture(scope="class")
-    def store(self, radosgw: Radosgw) -> Store:
-        return S3Store(settings_of(radosgw.url, radosgw.access_key, radosgw.secret_key))
+    @pytest.fixture
+    def store(self, radosgw_store: S3Store) -> Store:
+        return radosgw_store
 
     @pytest.fixture
-    def small_store(self, ceph, radosgw: Radosgw) -> Iterator[Store]:
-        settings = settings_of(radosgw.url, radosgw.access_key, radosgw.secret_key)
-        settings = replace(settings, bucket="small")
-        yield S3Store(settings)
+    def small_store(self, ceph: Ceph, radosgw: Radosgw) -> Store:
+        name = f"small-{uuid.uuid4().hex}"
+        ceph.radosgw_admin("user", "create", "--uid", name, "--display-name", name,
+                           "--access-key", name, "--secret-key", "secret")  # fmt: skip
+        ceph.radosgw_admin("quota", "set", "--uid", name, "--quota-scope", "user",
+                           "--max-size", "8M")  # fmt: skip
+        ceph.radosgw_admin("quota", "enable", "--uid", name, "--quota-scope", "user")
+        return S3Store(settings_of(radosgw.url, name, "secret", bucket=name))
 
 
 class TestWithSwift(S3Suite):
-    @pytest.fixture(scope="class")
-    def store(self, swift: Swift) -> Store:
-        return S3Store(settings_of(swift.url, swift.login.name, swift.login.key))
+    @pytest.fixture
+    def store(self, swift_store: S3Store) -> Store:
+        return swift_store
 
     @pytest.fixture
-    def small_store(self, swift: Swift) -> Iterator[Store]:
-        settings = settings_of(swift.url, swift.login.name, swift.login.key)
-        settings = replace(settings, bucket="small")
-        yield S3Store(settings)
+    def small_store(self, swift: Swift) -> Store:
+        name = f"small-{uuid.uuid4().hex}"
+        for container in (name, f"{name}+segments"):
+            swift.ask("PUT", f"/{container}", {"X-Container-Meta-Quota-Bytes": str(4 * MIB)})
+        return S3Store(settings_of(swift.url, swift.login.name, swift.login.key, bucket=name))

@@ -37,7 +37,8 @@ def servers(
         if synced.returncode:
             raise RuntimeError(f"calotype db sync failed: {synced.stderr}")
         ours = Peer(OURS + kind, service.folder, environment=environment())
-        serve = ("serve", "--port", str(ours.port), "--workers", str(PROCESSES))
+        # Its worker would take Glance's uploads for some of its own that died.
+        serve = ("serve", "--port", str(ours.port), "--workers", str(PROCESSES), "--no-worker")
         ours.command = service.command(*serve)
         found = [ours]
         if not alone:
