@@ -133,6 +133,18 @@ def test_an_image_is_one_volume_as_glance_makes_it(
     images.delete(location)
 
 
+def test_stores_of_one_project_keep_the_copies_of_an_image_apart(make: Make) -> None:
+    one, two = make(store_id="one"), make(store_id="two")
+    key = new_key()
+    first = one.put(key, Stream(b"first"), 5)
+    assert two.find(key) is None
+    second = two.put(key, Stream(b"second"), 6)
+    assert (one.find(key), two.find(key)) == (first, second)
+    two.delete(second)
+    assert whole(one, first) == b"first"
+    one.delete(first)
+
+
 @pytest.mark.parametrize(("attached", "extends"), [(False, 2), (True, 1)])
 def test_a_volume_for_an_unknown_size_doubles(
     make: Make, volumes: Any, caplog: pytest.LogCaptureFixture, attached: bool, extends: int
