@@ -50,6 +50,11 @@ def store(cluster: Ceph) -> "RbdStore":
 
 
 @pytest.fixture(scope="module")
+def thin_store(cluster: Ceph) -> "RbdStore":
+    return store_in(cluster, thin_provisioning=True, object_size=MIB, pool="more")
+
+
+@pytest.fixture(scope="module")
 def small_pool(cluster: Ceph) -> Iterator[str]:
     """A pool with a quota."""
     cluster.pool("small")
@@ -84,9 +89,9 @@ class TestThinRbdStore(Suite):
     FAILURES: ClassVar = [KeyboardInterrupt()]
     SENT: ClassVar = [2 * MIB - 1, 2 * MIB + 1]
 
-    @pytest.fixture(scope="class")
-    def store(self, cluster: Ceph) -> Store:
-        return store_in(cluster, thin_provisioning=True, object_size=MIB, pool="more")
+    @pytest.fixture
+    def store(self, thin_store: "RbdStore") -> Store:
+        return thin_store
 
     @pytest.fixture
     def small_store(self, cluster: Ceph, small_pool: str) -> Iterator[Store]:
@@ -113,7 +118,7 @@ def test_an_image_is_as_glance_makes_it(cluster: Ceph, store: "RbdStore", tmp_pa
     assert found["features"] == usual, "those of the cluster's rbd_default_features"
     assert snapshots(cluster, f"images/{key}") == {"snap": True}
     assert exported(cluster, f"images/{key}@snap", tmp_path / "data") == data
-    assert cluster.rbd("image-meta", "ls", "--format", "json", f"images/{key}") == "{}"
+    assert cluster.rbd("image-meta", "ls", "--format", "json", f"images/{key}") in ("", "{}")
     store.delete(location)
 
 

@@ -8,7 +8,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from calotype import errors
@@ -125,9 +125,11 @@ class RbdStore:
             with self._filling(key, size, None) as (writer, copy):
                 ranges = rbd_streams.allocated(image)
                 failed = holder._cluster.failed
-                for offset, piece in Reader(pool, image, address.snapshot, ranges, failed):
-                    writer.write(piece, offset)
-                    tell(offset + len(piece))
+                reader = Reader(pool, image, address.snapshot, ranges, failed)
+                with closing(reader):
+                    for offset, piece in reader:
+                        writer.write(piece, offset)
+                        tell(offset + len(piece))
                 writer.finish(size)
         tell(size)
         return copy
@@ -165,7 +167,10 @@ class RbdStore:
                         room=room,
                         thin=settings.thin_provisioning,
                     )
-                    yield writer, location
+                    try:
+                        yield writer, location
+                    finally:
+                        writer.settle()
             except rbd.ImageExists as error:
                 raise errors.DataExists(url=location.url) from error
 
@@ -205,7 +210,9 @@ class _Blocks(Iterator[bytes]):
             pool, image = found
             rest = max(0, image.size() - offset)
             part = (offset, rest if length is None else min(rest, length))
-            self._reader = Reader(pool, image, address.snapshot, iter([part]), cluster.failed)
+            reader = Reader(pool, image, address.snapshot, iter([part]), cluster.failed)
+            opening.callback(reader.close)
+            self._reader: Iterator[tuple[int, bytes]] = reader
             self._open = opening.pop_all()
 
     def __next__(self) -> bytes:
@@ -218,6 +225,7 @@ class _Blocks(Iterator[bytes]):
 
     def close(self) -> None:
         """Close the image, also before the end."""
+        self._reader = iter(())
         self._open.close()
 
 
