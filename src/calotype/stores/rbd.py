@@ -54,9 +54,10 @@ class RbdStore:
     # -- the five methods of a store ------------------------------------------------------------
 
     def put(self, key: str, source: Source, size: int | None) -> Location:
-        with self._filling(key, size or 0, size) as (writer, location):
+        length = min(self._settings.object_size, rbd_streams.PIECE)
+        with self._filling(key, size or 0, length, declared=size) as (writer, location):
             offset = 0
-            for piece in rbd_streams.pieces(source, self._piece):
+            for piece in rbd_streams.pieces(source, length):
                 writer.write(piece, offset)
                 offset += len(piece)
             writer.finish(offset)
@@ -122,7 +123,7 @@ class RbdStore:
         address = holder._address(location)
         with _open(holder._cluster, address, address.snapshot) as (pool, image):
             size = image.size()
-            with self._filling(key, size, None) as (writer, copy):
+            with self._filling(key, size, rbd_streams.READ) as (writer, copy):
                 ranges = rbd_streams.allocated(image)
                 failed = holder._cluster.failed
                 reader = Reader(pool, image, address.snapshot, ranges, failed)
@@ -136,17 +137,14 @@ class RbdStore:
 
     # -- how -------------------------------------------------------------------------------------
 
-    @property
-    def _piece(self) -> int:
-        return min(self._settings.object_size, rbd_streams.PIECE)
-
     @contextmanager
     def _filling(
-        self, key: str, size: int, declared: int | None
+        self, key: str, size: int, piece: int, *, declared: int | None = None
     ) -> Iterator[tuple[Writer, Location]]:
         """A new image to be filled within, and where it then lies; gone again after a failure.
 
-        `declared`: bytes for which there must be room at once. Raises DataExists, StoreFull.
+        `piece`: the length of its pieces. `declared`: bytes for which there must be room at once.
+        Raises DataExists, StoreFull.
         """
         settings, cluster = self._settings, self._cluster
         location = Location(self._new_address(key).url)
@@ -163,7 +161,7 @@ class RbdStore:
                         image,
                         size,
                         cluster.failed,
-                        piece=self._piece,
+                        piece=piece,
                         room=room,
                         thin=settings.thin_provisioning,
                     )

@@ -14,8 +14,9 @@ from calotype.stores.store import Source
 PIECE = 4 << 20
 #: Most bytes under way, for one image.
 UNDER_WAY = 16 << 20
-#: Bytes asked for at a time when reading, and how many such pieces at most.
-READ, AHEAD = 4 << 20, 4
+#: Bytes asked for at a time when reading, and how many such pieces at most. Larger ones are no
+#: faster, but are given memory by each of the library's threads in turn, which keeps it.
+READ, AHEAD = 1 << 20, 8
 #: By how much an image of unknown size grows at first; doubled each time up to MOST_GROWTH.
 FIRST_GROWTH, MOST_GROWTH = 64 << 20, 8 << 30
 #: Over how much of an image one looks at a time for what holds data.
