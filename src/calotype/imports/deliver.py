@@ -21,7 +21,7 @@ from calotype.imports.tee import Branch, pour
 from calotype.model.image import Image
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.store import CopiesWithin, Finds, OpensFiles, TakesFiles, of_owner
+from calotype.stores.store import CopiesWithin, Finds, OpensFiles, TakesFiles
 
 LOG = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Delivery:
         return [arrival for branch in branches if (arrival := _arrival(branch))]
 
     def _take(self, image: Image, size: int, store_id: str, branch: Branch) -> Location:
-        store = of_owner(self._stores.entry(store_id).store, image.owner)
+        store = self._stores.entry(store_id).for_owner(image.owner)
         return self._placed(image, size, store_id, lambda: store.put(image.id, branch, size))
 
     def _placed(

@@ -18,7 +18,7 @@ from calotype.model.location import Location
 from calotype.quota import Quota
 from calotype.services.gate import Gate
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.store import OpensFiles, Store, of_owner
+from calotype.stores.store import OpensFiles, Store
 from calotype.streams import Body, Intake
 
 LOG = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ class ImageData:
         )
 
     def _put(self, target: Entry, image: Image, intake: Intake, declared: int | None) -> _Stored:
-        store = of_owner(target.store, image.owner)
+        store = target.for_owner(image.owner)
         try:
             try:
                 return _Stored(store, store.put(image.id, intake, declared))

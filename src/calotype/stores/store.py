@@ -180,11 +180,6 @@ class ByOwner(Protocol):
         ...
 
 
-def of_owner(store: Store, owner: str | None) -> Store:
-    """The store as it keeps new data of that owner."""
-    return store.of(owner) if isinstance(store, ByOwner) else store
-
-
 #: How the powers are called, in the API and the docs.
 _POWERS: Mapping[str, type] = {
     "server-side copy": CopiesWithin,
