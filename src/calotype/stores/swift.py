@@ -187,16 +187,6 @@ class SwiftStore:
         owned._logins = self._logins  # so that an upload does not log in anew
         return owned
 
-    def share(self, location: Location, readers: Sequence[str], *, public: bool) -> None:
-        """Let projects, or everybody, read data that lies in its owner's account."""
-        if not self._settings.multi_tenant:
-            return
-        objects, address = self._find(location)
-        rules = [f"{project}:*" for project in (*self._settings.readers, *readers)]
-        if public:
-            rules = [".r:*", ".rlistings"]
-        objects.make_container(address.container, {"X-Container-Read": ",".join(rules)})
-
     # -- how -------------------------------------------------------------------------------------
 
     def _account(self) -> Account:
