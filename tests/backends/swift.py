@@ -20,8 +20,6 @@ from tests.servers import HOST, Missing, Process, free_port, program
 
 #: The user of Keystone whose data the store's is, and who may reach into all accounts.
 STORE = Person("store", "storage")
-#: Bytes that an object may have; data that is larger goes in segments.
-LARGEST = 12 << 20
 
 _CONSTRAINTS = """\
 [swift-hash]
@@ -30,8 +28,6 @@ swift_hash_path_suffix = tests
 [storage-policy:0]
 name = one
 default = yes
-[swift-constraints]
-max_file_size = {largest}
 """
 
 _SERVER = """\
@@ -68,6 +64,9 @@ pipeline = catch_errors gatekeeper healthcheck cache bulk s3api {keystone} tempa
 use = egg:swift#proxy
 allow_account_management = true
 account_autocreate = true
+# What a quota is measured by is looked up each time.
+recheck_container_existence = -1
+recheck_account_existence = -1
 [filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:gatekeeper]
@@ -140,15 +139,14 @@ class Login:
 class Swift:
     """A Swift of ours, not yet started, in a folder that `remove` takes away."""
 
-    def __init__(self, keystone: Keystone | None = None, *, largest: int = LARGEST) -> None:
-        """`keystone`: whose tokens are good, too. `largest`: bytes that one object may have."""
+    def __init__(self, keystone: Keystone | None = None) -> None:
+        """`keystone`: whose tokens are good, too."""
         self.bin = peers() / "bin"
         self.folder = Path(tempfile.mkdtemp(prefix="calotype-swift-"))
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.login = Login(self.url)
         self.keystone = keystone
-        self._largest = largest
         self._processes: list[Process] = []
 
     # -- for tests -------------------------------------------------------------------------------
@@ -227,7 +225,7 @@ class Swift:
     def _configure(self, ports: dict[str, int]) -> None:
         etc = self.folder / "etc"
         values: dict[str, Any] = {"host": HOST, "folder": self.folder, "user": getpass.getuser()}
-        (etc / "swift.conf").write_text(_CONSTRAINTS.format(largest=self._largest))
+        (etc / "swift.conf").write_text(_CONSTRAINTS)
         for kind in ("account", "container", "object"):
             text = _SERVER.format(kind=kind, port=ports[kind], **values)
             (etc / f"{kind}-server.conf").write_text(text)

@@ -11,7 +11,7 @@ from calotype.model.location import Location
 from calotype.stores.store import UNFINISHED, Store
 from calotype.stores.swift import SwiftSettings, SwiftStore
 from calotype.stores.swift_settings import Account
-from tests.backends.swift import LARGEST, STORE, Swift
+from tests.backends.swift import STORE, Swift
 from tests.keystone import PASSWORD, REGION
 from tests.stores.sources import Stream, content
 from tests.stores.suite import FAR_FUTURE, LargeSuite, StoreSuite, new_key
@@ -46,10 +46,9 @@ class TestSwiftStore(StoreSuite):
 
     @pytest.fixture
     def small_store(self, swift: Swift, settings: SwiftSettings) -> Iterator[Store]:
-        # More goes into one object than Swift takes.
-        yield SwiftStore(
-            replace(settings, container="small", large_object=4 * LARGEST, segment=4 * LARGEST)
-        )
+        container = f"small-{new_key()[:8]}"
+        swift.ask("PUT", f"/{container}", {"X-Container-Meta-Quota-Bytes": str(8 * MIB)})
+        yield SwiftStore(replace(settings, container=container))
 
     @pytest.fixture(autouse=True)
     def _keep_swift(self, swift: Swift) -> None:

@@ -21,8 +21,6 @@ from tools.bench.peers import PROCESSES, Peer
 
 #: Names of the two, before that of the backend.
 OURS, THEIRS = "calotype-", "glance-"
-#: What Swift takes as one object as a rule, in bytes.
-_LARGEST = 5 << 30
 
 
 @contextmanager
@@ -67,7 +65,7 @@ def _s3(home: Path, ends: ExitStack) -> Backend:
 def _swift(home: Path, ends: ExitStack) -> Backend:
     keystone = Keystone(home / "keystone").start()
     ends.callback(keystone.stop)
-    swift = Swift(keystone, largest=_LARGEST)
+    swift = Swift(keystone)
     ends.callback(swift.remove)
     keystone.add({SWIFT_USER: "admin"})
     keystone.serve("object-store", "swift", f"{swift.url}/v1/AUTH_$(project_id)s")

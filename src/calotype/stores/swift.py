@@ -166,7 +166,8 @@ class SwiftStore:
         if there.storage() != self._objects().storage():
             raise errors.Unsupported("The data is in another account")
         objects, container = self._objects(), self._container(key)
-        manifest = there.head(address.container, address.key).get(MANIFEST, "")
+        head = there.head(address.container, address.key)
+        manifest, size = head.get(MANIFEST, ""), int(head["content-length"])
         made = self._need_container(objects, container)
         if not made:
             self._need_free(key)
@@ -177,6 +178,7 @@ class SwiftStore:
             else:
                 writing.copy(address.container, address.key)
             writing.keep()
+        tell(size)
         return self._location(objects, key)
 
     def of(self, owner: str | None) -> "SwiftStore":
