@@ -33,12 +33,6 @@ user_domain_id = default
 project_domain_id = default
 """
 
-#: What Nova says of the machine that a volume gets attached to.
-_MACHINE = {
-    "host": "elsewhere", "ip": "127.0.0.1", "initiator": "iqn.2024-01.example:elsewhere",
-    "platform": "x86_64", "os_type": "linux", "multipath": False,
-}  # fmt: skip
-
 Options = Mapping[str, object]
 
 
@@ -240,7 +234,8 @@ class Volumes:
     def using(self, url: str) -> Iterator[None]:
         """A machine that has the volume, as Nova tells it."""
         volume, machine = url.rpartition("/")[2], str(uuid.uuid4())
-        made = self._client.attachments.create(volume, _MACHINE, machine)
+        made = self._client.attachments.create(volume, None, machine, mode="ro")
+        self._client.attachments.update(made["id"], {"host": "elsewhere", "ip": "192.0.2.1"})
         self._client.attachments.complete(made["id"])
         try:
             yield
