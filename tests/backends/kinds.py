@@ -232,9 +232,9 @@ class Volumes:
 
     @contextmanager
     def using(self, url: str) -> Iterator[None]:
-        """A machine that has the volume, as Nova tells it."""
-        volume, machine = url.rpartition("/")[2], str(uuid.uuid4())
-        made = self._client.attachments.create(volume, None, machine, mode="ro")
+        """A host that has the volume."""
+        # No machine of Nova is named: Cinder would ask Nova whether it may be detached.
+        made = self._client.attachments.create(url.rpartition("/")[2], None, mode="ro")
         self._client.attachments.update(made["id"], {"host": "elsewhere", "ip": "192.0.2.1"})
         self._client.attachments.complete(made["id"])
         try:
