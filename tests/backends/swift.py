@@ -3,9 +3,9 @@
 Who asks may show a token of Swift's own (tempauth), one of Keystone, or sign as for S3.
 """
 
+import getpass
 import json
 import os
-import getpass
 import shutil
 import subprocess
 import tempfile

@@ -436,6 +436,20 @@ def test_a_check_leaves_nothing_open(make: Make) -> None:
     assert threading.active_count() == threads
 
 
+def test_a_forked_process_has_a_connection_of_its_own(images: CinderStore) -> None:
+    location = images.put(new_key(), Stream(b"data"), 4)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if whole(images, location) == b"data" else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert whole(images, location) == b"data"
+    images.delete(location)
+
+
 # -- memory ---------------------------------------------------------------------------------------
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from calotype import errors
 from calotype.model.location import Location
-from calotype.stores.cinder_api import PASSING, CinderApi, Refused
+from calotype.stores.cinder_api import PASSING, CinderApi
 from calotype.stores.cinder_attachment import Attachments
+from calotype.stores.cinder_errors import Refused
 from calotype.stores.cinder_settings import CinderSettings
 from calotype.stores.cinder_volume import GIB, VolumeWriter, gib, read_ahead
 from calotype.stores.store import KEY, UNFINISHED, Source, Traits
