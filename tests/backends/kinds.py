@@ -190,6 +190,7 @@ class Objects:
         accounts.write_text(_ACCOUNTS.format(url=swift.keystone.url, user=STORE, key=PASSWORD))
         self._options: dict[str, object] = {
             "swift_store_config_file": accounts,
+            "default_swift_reference": "ref1",
             "swift_store_region": REGION,
             "swift_store_create_container_on_put": True,
             "swift_store_large_object_size": large,
