@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from tests.backends.scene import STORE, TWIN
 from tests.servers import Missing
 from tests.service import Service
 from tools.bench import peers
@@ -22,17 +21,11 @@ lock_path = {folder}/lock
 enforce_new_defaults = false
 enforce_scope = false
 """
-_ROOTWRAP = """\
-[DEFAULT]
-filters_path = {folder}/rootwrap.d
-exec_dirs = {bin},/usr/sbin,/sbin,/usr/bin,/bin
-"""
-_FILTERS = """\
-[Filters]
-chown: CommandFilter, chown, root
-mount: CommandFilter, mount, root
-umount: CommandFilter, umount, root
-privsep-helper: CommandFilter, privsep-helper, root
+#: A `sudo` for those who are root already. Glance asks it for `glance-rootwrap <file> <command>`.
+_SUDO = """\
+#!/bin/sh
+[ "$1" != glance-rootwrap ] || shift 2
+exec "$@"
 """
 
 
@@ -47,10 +40,6 @@ def glance_beside(service: Service) -> Peer:
     text = (GLANCE / "etc" / "glance" / paste).read_text()
     (folder / paste).write_text(text + peers.NAMED)
     own = _OWN.format(folder=folder)
-    if ":cinder" in service.config.read_text():
-        own += "".join(
-            f"[{name}]\nrootwrap_config = {folder}/rootwrap.conf\n" for name in (STORE, TWIN)
-        )
     # Glance reads this file too, and we do not look into this folder.
     (folder / "glance-image-import.conf").write_text(own)
     environment = {
@@ -74,13 +63,10 @@ def _libraries(folder: Path) -> Path:
 
 
 def _becoming_root(folder: Path) -> Path:
-    """A `sudo` for those who are root already, and what Glance may do with it."""
-    (folder / "rootwrap.d").mkdir()
-    (folder / "rootwrap.d" / "cinder.filters").write_text(_FILTERS)
-    (folder / "rootwrap.conf").write_text(_ROOTWRAP.format(folder=folder, bin=GLANCE / "bin"))
+    """A folder with the `sudo` that Glance calls to attach volumes."""
     programs = folder / "bin"
     programs.mkdir()
     sudo = programs / "sudo"
-    sudo.write_text('#!/bin/sh\nexec "$@"\n')
+    sudo.write_text(_SUDO)
     sudo.chmod(0o755)
     return programs

@@ -33,12 +33,6 @@ user_domain_id = default
 project_domain_id = default
 """
 
-#: What Nova says of the machine that a volume gets attached to.
-_MACHINE = {
-    "host": "elsewhere", "ip": "127.0.0.1", "initiator": "iqn.2024-01.example:elsewhere",
-    "platform": "x86_64", "os_type": "linux", "multipath": False,
-}  # fmt: skip
-
 Options = Mapping[str, object]
 
 
@@ -196,6 +190,7 @@ class Objects:
         accounts.write_text(_ACCOUNTS.format(url=swift.keystone.url, user=STORE, key=PASSWORD))
         self._options: dict[str, object] = {
             "swift_store_config_file": accounts,
+            "default_swift_reference": "ref1",
             "swift_store_region": REGION,
             "swift_store_create_container_on_put": True,
             "swift_store_large_object_size": large,
@@ -238,9 +233,10 @@ class Volumes:
 
     @contextmanager
     def using(self, url: str) -> Iterator[None]:
-        """A machine that has the volume, as Nova tells it."""
-        volume, machine = url.rpartition("/")[2], str(uuid.uuid4())
-        made = self._client.attachments.create(volume, _MACHINE, machine)
+        """A host that has the volume."""
+        # No machine of Nova is named: Cinder would ask Nova whether it may be detached.
+        made = self._client.attachments.create(url.rpartition("/")[2], None, mode="ro")
+        self._client.attachments.update(made["id"], {"host": "elsewhere", "ip": "192.0.2.1"})
         self._client.attachments.complete(made["id"])
         try:
             yield

@@ -76,7 +76,7 @@ def test_staged_data_is_imported_into_all_stores(scene: Scene) -> None:
     assert scene.put(image_id, BIG, call="stage", chunked=True).status_code == 204
     assert scene.imported(image_id, "glance-direct", STORE, FILES, TWIN)["status"] == "success"
     scene.whole(image_id, BIG, STORE, FILES, TWIN)
-    assert log.lines() == []
+    assert not any(image_id in line for line in log.lines())
 
 
 @pytest.mark.parametrize("data", [SMALL, BIG], ids=["small", "big"])
@@ -85,7 +85,7 @@ def test_an_image_is_copied_from_store_to_store(scene: Scene, data: bytes) -> No
     assert scene.imported(image_id, "copy-image", STORE)["status"] == "success"
     assert scene.imported(image_id, "copy-image", TWIN)["status"] == "success"
     scene.whole(image_id, data, FILES, STORE, TWIN)
-    assert log.lines() == []
+    assert not any(image_id in line for line in log.lines())
     back = scene.active(data, TWIN)
     assert scene.imported(back, "copy-image", FILES, STORE)["status"] == "success"
     scene.whole(back, data, FILES, STORE, TWIN)

@@ -115,5 +115,5 @@ def test_each_serves_and_deletes_what_the_other_stored(service: Service, backend
         for image, data in ((grown, GROWN), (unknown, BIG), (declared, SMALL)):
             glance.serves(image, data)
             glance.delete(image["id"])
-        assert backend.held() <= before
+        until(lambda: backend.held() <= before, "an empty backend")  # Cinder deletes by and by
         assert glance.names() == calotype.names() == []
