@@ -51,6 +51,15 @@ NOT_IMPLEMENTED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             STORE: "filesystem_store_timeout filesystem_store_thread_pool_size"
             " filesystem_store_threadpool_threshold",
         },
+        "not needed here: data is never kept on its way to Swift": {
+            STORE: "swift_buffer_on_upload swift_upload_buffer_dir",
+        },
+        "not needed here: Swift is asked with the store's own login": {
+            STORE: "swift_store_use_trusts",
+        },
+        "not supported: compression within TLS is not safe": {
+            STORE: "swift_store_ssl_compression",
+        },
         "not supported: a file disables the service, nothing else": {
             "healthcheck": "detailed backends allowed_source_ranges ignore_proxied_requests"
             " disable_by_file_paths enable_by_file_paths",
