@@ -162,7 +162,7 @@ def test_what_is_scrubbed_does_not_come_back(scene: Scene) -> None:
     assert "from deleted to active (wanted from_state=pending_delete)" in scene.refuses(image)
 
 
-@pytest.mark.parametrize("image_id", ["", "nowhere", "x" * 300, "ä' --", "9b947f96-c244-47f3-943d-43de8e67b2ce"])
+@pytest.mark.parametrize("image_id", ["", "nowhere", "x" * 300, "ä' --", str(uuid.UUID(int=7))])
 @on_each_engine
 def test_an_unknown_id(scene: Scene, image_id: str) -> None:
     with pytest.raises(errors.ImageNotFound) as caught:

@@ -31,10 +31,10 @@ class Account:
     version: str = "3"
 
     @classmethod
-    def of(cls, words: Mapping[str, str | None], name: str) -> Self:
+    def of(cls, words: Mapping[str, str | None], name: str, prefix: str = "") -> Self:
         """From a section of the file with the accounts, or from options that say the same.
 
-        `name`: what to blame. Raises BadSettings.
+        `name`: what to blame; `prefix`: how the names of all words begin there. Raises BadSettings.
         """
         given = {key: value for key, value in words.items() if value}
         needed = {"auth_address"}
@@ -44,10 +44,13 @@ class Account:
             needed |= {"user", "key"}
         missing = sorted(needed - given.keys())
         if missing:
-            raise BadSettings(f"{name}: {', '.join(missing)} must be set")
+            named = ", ".join(prefix + word for word in missing)
+            raise BadSettings(f"{name}: {named} must be set")
         version = given.get("auth_version", "3")
         if version not in ("1", "3"):
-            raise BadSettings(f"{name}: auth_version must be 3, or 1 for a login of Swift's own")
+            raise BadSettings(
+                f"{name}: {prefix}auth_version must be 3, or 1 for a login of Swift's own"
+            )
         project, colon, user = given.get("user", "").partition(":")
         if not colon:
             project, user = "", project
@@ -154,7 +157,8 @@ def _accounts(options: Mapping[str, Any], reference: str) -> dict[str, Account]:
                 "swift_store_application_credential_secret"
             ),
         }
-        return {reference: Account.of(words, "swift_store_config_file is not set, and so")}
+        name = "without swift_store_config_file"
+        return {reference: Account.of(words, name, "swift_store_")}
     parser = configparser.ConfigParser(interpolation=None)
     try:
         with open(path) as file:
