@@ -21,7 +21,7 @@ from calotype.imports.tee import Branch, pour
 from calotype.model.image import Image
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.store import CopiesWithin, Finds, OpensFiles, TakesFiles
+from calotype.stores.store import CopiesWithin, Finds, Identifies, OpensFiles, TakesFiles
 
 LOG = logging.getLogger(__name__)
 
@@ -218,6 +218,8 @@ class Delivery:
         if one.url == other.url:
             return True
         first, second = self._stores.holding(one), self._stores.holding(other)
+        if isinstance(first, Identifies) and isinstance(second, Identifies):
+            return _has_identity(first, one, second, other)
         if not (isinstance(first, OpensFiles) and isinstance(second, OpensFiles)):
             return first is second
         try:
@@ -230,6 +232,14 @@ class Delivery:
         if not self._stores.multi:
             return place
         return Location(place.url, {**place.metadata, "store": entry.id})
+
+
+def _has_identity(first: Identifies, one: Location, second: Identifies, other: Location) -> bool:
+    """Whether two stores name the same data, which may have an address in each of them."""
+    try:
+        return first.identity(one) == second.identity(other)
+    except errors.StoreError:
+        return True
 
 
 def _move(store: TakesFiles, key: str, source: Source, tell: Tell) -> Location:

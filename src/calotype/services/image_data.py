@@ -366,7 +366,27 @@ def _open(
 ) -> BinaryIO | Iterator[bytes]:
     if isinstance(store, OpensFiles):
         return _whole_file(store.open(location), image)
-    return store.read(location, window.offset, window.length)
+    return _Begun(store.read(location, window.offset, window.length))
+
+
+class _Begun(Iterator[bytes]):
+    """Blocks of which the first is there: some stores notice only then that they have nothing."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._first = next(blocks, b"")
+
+    def __next__(self) -> bytes:
+        if self._first:
+            block, self._first = self._first, b""
+            return block
+        return next(self._blocks)
+
+    def close(self) -> None:
+        """End the reading, also before its end."""
+        close = getattr(self._blocks, "close", None)
+        if close is not None:
+            close()
 
 
 def _whole_file(file: BinaryIO, image: Image) -> BinaryIO:

@@ -127,6 +127,10 @@ class S3Store:
             return None
         return location
 
+    def identity(self, location: Location) -> str:
+        found = self._head(self._address(location))
+        return f"{found['ETag']} {found['LastModified']} {found['ContentLength']}"
+
     def recognizes(self, url: str) -> bool:
         try:
             address = Address.parse(url)

@@ -143,6 +143,18 @@ class Finds(Protocol):
 
 
 @runtime_checkable
+class Identifies(Protocol):
+    """Power: the store can tell what is the same data, though it is reached by two addresses."""
+
+    def identity(self, location: Location) -> str:
+        """What no other data of such a backend has, written at another moment.
+
+        Raises DataNotFound.
+        """
+        ...
+
+
+@runtime_checkable
 class Sweeps(Protocol):
     """Power: the store can tell what it holds, so bytes without a row can be found."""
 

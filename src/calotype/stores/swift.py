@@ -126,6 +126,11 @@ class SwiftStore:
                 return Location(self._location(objects, key).url, status=UNFINISHED)
         return None
 
+    def identity(self, location: Location) -> str:
+        objects, address = self._find(location)
+        found = objects.head(address.container, address.key)
+        return " ".join(found.get(name, "") for name in ("etag", "x-timestamp", "content-length"))
+
     def recognizes(self, url: str) -> bool:
         try:
             address = Address.parse(url)
