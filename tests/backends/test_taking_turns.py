@@ -12,6 +12,7 @@ from tests.backends.kinds import KINDS, Backend
 from tests.backends.scene import BIG, FILES, SMALL, STORE, TWIN, make_service, pieces
 from tests.glance.conftest import glance
 from tests.glance.test_taking_turns import ASKED, OCTETS, Turn
+from tests.servers import Process
 from tests.service import Service, environment
 from tests.stores.sources import content
 from tests.tasks.site import MIB, until
@@ -90,9 +91,17 @@ def service(glance: Path, mariadb: Any, backend: Backend, tmp_path: Path) -> Ite
 
 
 def ours(service: Service) -> StoreTurn:
+    """Without a worker, which would take an upload of Glance's for one of ours that died."""
     peer = Peer("calotype", service.folder, environment=environment())
-    peer.command = service.command("serve", "--port", str(peer.port), "--workers", "1")
+    peer.command = service.command(
+        "serve", "--port", str(peer.port), "--workers", "1", "--no-worker"
+    )
     return StoreTurn(peer)
+
+
+def working(service: Service) -> Process:
+    """The worker, to be entered while Glance stores nothing."""
+    return Process(service.command("worker"), service.folder / "worker.log", env=environment())
 
 
 def test_each_serves_and_deletes_what_the_other_stored(service: Service, backend: Backend) -> None:
@@ -103,13 +112,15 @@ def test_each_serves_and_deletes_what_the_other_stored(service: Service, backend
         for image, data in ((small, SMALL), (big, BIG), (grown, GROWN)):
             calotype.serves(image, data)
             calotype.serves_parts(image, data)
-        calotype.copied(grown["id"], FILES, TWIN)
+        with working(service):
+            calotype.copied(grown["id"], FILES, TWIN)
         for image in (small, big):
             calotype.delete(image["id"])
             assert not any(image["id"] in name for name in backend.held())
 
         unknown, declared = calotype.stored("unknown", BIG), calotype.store("declared", SMALL)
-        calotype.copied(declared["id"], STORE, TWIN)
+        with working(service):
+            calotype.copied(declared["id"], STORE, TWIN)
         for image in (grown, declared):
             image |= {"updated_at": calotype.show(image["id"])["updated_at"]}
         for image, data in ((grown, GROWN), (unknown, BIG), (declared, SMALL)):

@@ -93,7 +93,7 @@ def test_the_store_is_shown_as_one_for_reading(site: Site) -> None:
     web = {"id": "web", "description": "The web", "read-only": "true"}
     assert web in stores
     detail = site.as_("admin").ask("GET", "/v2/info/stores/detail").gave(200).json["stores"]
-    assert {**web, "type": "http", "weight": 0, "properties": {}} in detail
+    assert {**web, "type": "http", "weight": 0, "properties": {}, "powers": ["range"]} in detail
 
 
 def test_the_store_takes_no_uploads(site: Site) -> None:

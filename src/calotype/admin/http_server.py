@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import ThreadWorker
+
+from calotype.admin.forking import signals_come, signals_wait
 
 #: Milliseconds that a thread stays with a connection whose request it has answered.
 SOON = 20
@@ -98,8 +101,22 @@ class DirectBody(Body):
         return bytes(self._read_reader(size))
 
 
+class Processes(Arbiter):
+    """gunicorn's master of its processes."""
+
+    def spawn_worker(self) -> Any:
+        """Start a process, which hears of a SIGTERM however early that comes."""
+        with signals_wait():
+            return super().spawn_worker()
+
+
 class Worker(ThreadWorker):
     """gunicorn's process of threads, which do all the waiting for clients."""
+
+    def init_signals(self) -> None:
+        """Handle signals in the way of this process from now on."""
+        super().init_signals()
+        signals_come()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take new connections, or no more."""

@@ -15,7 +15,7 @@ from gunicorn.app.base import BaseApplication
 
 from calotype import errors
 from calotype.admin import logs
-from calotype.admin.http_server import ServerLog, Worker, limit_silence
+from calotype.admin.http_server import Processes, ServerLog, Worker, limit_silence
 from calotype.admin.quickstart import quickstart
 from calotype.admin.sweep import work
 from calotype.admin.worker_process import WorkerProcess
@@ -155,6 +155,10 @@ class Server(BaseApplication):
         self._listen = listen
         self._worker = worker
         super().__init__()
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        Processes(self).run()
 
     def load_config(self) -> None:
         """Give gunicorn its settings."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
+from calotype.admin.forking import signals_come, signals_wait
+
 LOG = logging.getLogger(__name__)
 
 #: Seconds before a worker process that ended by itself is started again.
@@ -62,9 +64,10 @@ class WorkerProcess:
     def _fork(self) -> int:
         """A new worker process, as a descriptor: its id may be collected by somebody else."""
         parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(parent)
+        with signals_wait():
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(parent)
         return os.pidfd_open(pid)
 
     def _be_worker(self, parent: int) -> NoReturn:
@@ -76,6 +79,7 @@ class WorkerProcess:
             for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 if callable(signal.getsignal(number)):
                     signal.signal(number, signal.SIG_DFL)
+            signals_come()
             for descriptor in self._closing:
                 os.close(descriptor)
             self._work(parent, self._bell)
