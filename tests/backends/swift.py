@@ -88,6 +88,8 @@ use = egg:swift#account_quotas
 use = egg:swift#slo
 [filter:dlo]
 use = egg:swift#dlo
+# Else each segment after the tenth waits for a second.
+rate_limit_segments_per_sec = 0
 [filter:s3api]
 use = egg:swift#s3api
 allow_no_owner = true
