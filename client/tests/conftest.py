@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
+from prepared import Prepared
+from terminal import Terminal, clean
 
 from calotype_client import Client, connect
 from tests.conftest import MISSING, REQUIRE
@@ -62,16 +63,25 @@ def open_service(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield service
 
 
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[Prepared]:
+    """The client, loaded."""
+    process = Prepared(clean())
+    yield process
+    process.stop()
+
+
 @pytest.fixture
-def anybody(open_service: Service, tmp_path: Path) -> Terminal:
+def anybody(open_service: Service, prepared: Prepared, tmp_path: Path) -> Terminal:
     """Somebody in front of it."""
-    return Terminal(tmp_path, {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": open_service.url})
+    nobody = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": open_service.url}
+    return Terminal(tmp_path, nobody, prepared)
 
 
 @pytest.fixture(scope="session")
 def client(open_service: Service) -> Client:
     """The library in front of it."""
-    return connect(load_yaml_config=False, auth_type="none", auth={"endpoint": open_service.url})
+    return connect(auth_type="none", auth={"endpoint": open_service.url})
 
 
 @pytest.fixture(scope="session")
@@ -104,10 +114,12 @@ def cloud(
 
 
 @pytest.fixture
-def people(cloud: Service, keystone: Keystone, tmp_path: Path) -> dict[Person, Terminal]:
+def people(
+    cloud: Service, keystone: Keystone, prepared: Prepared, tmp_path: Path
+) -> dict[Person, Terminal]:
     """People of the cloud, each at a terminal."""
     return {
-        person: Terminal(tmp_path, keystone.environment(person))
+        person: Terminal(tmp_path, keystone.environment(person), prepared)
         for person in (ADMIN, MEMBER, READER, OTHER)
     }
 

@@ -1,14 +1,18 @@
 """People at a terminal with the client installed, and what it shows them."""
 
+import contextlib
 import json
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
+
+from prepared import Prepared
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -40,6 +44,7 @@ class Terminal:
 
     folder: Path
     identity: Mapping[str, str]
+    prepared: Prepared
 
     def having(self, **more: str) -> Self:
         """The same with more in its environment."""
@@ -47,16 +52,9 @@ class Terminal:
 
     def type(self, *words: str | Path, status: int = 0, stdin: bytes | None = None) -> Shown:
         """Run the client's `calotype`; fail unless it exits with `status`."""
-        done = subprocess.run(
-            self.command(words),
-            env=self.environment(),
-            cwd=self.folder,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-            input=stdin or b"",
-        )
-        shown = Shown(_line(words), done.returncode, done.stdout, done.stderr.decode())
+        with TemporaryFile() as out, TemporaryFile() as err, _piped(stdin or b"") as data:
+            ended = self._run(words, [data, out.fileno(), err.fileno()])
+            shown = Shown(_line(words), ended, _all(out), _all(err).decode())
         assert shown.status == status, shown
         return shown
 
@@ -73,27 +71,54 @@ class Terminal:
     def watched(self, *words: str | Path) -> str:
         """What a command draws on a screen; fail unless it exits with 0."""
         ours, theirs = os.openpty()
-        with subprocess.Popen(
-            self.command(words),
-            env=self.environment() | {"TERM": "xterm"},
-            cwd=self.folder,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        ) as process:
-            os.close(theirs)
-            drawn = _all_of(ours)
-            assert process.wait(PATIENCE) == 0, drawn
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+        found: list[str] = []
+        reader = threading.Thread(target=lambda: found.append(_all_of(ours)))
+        reader.start()
+        status = self.having(TERM="xterm")._run(words, [theirs] * 3)
+        os.close(theirs)
+        reader.join()
+        drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", found[0])
+        assert status == 0, drawn
+        return drawn
 
-    def command(self, words: Sequence[str | Path]) -> list[str]:
-        return [sys.executable, "-m", "calotype_client", *map(str, words)]
+    def _run(self, words: Sequence[str | Path], files: Sequence[int]) -> int:
+        typed = [str(word) for word in words]
+        return self.prepared.run(typed, self.environment(), self.folder, files, PATIENCE)
 
     def environment(self) -> dict[str, str]:
-        """Only this person's cloud, and nothing remembered from elsewhere."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        place = {"HOME": str(self.folder), "PYTHONPATH": str(SOURCE), "COLUMNS": "200"}
-        return {**clean, **place, **self.identity}
+        """Only this person's cloud."""
+        return {**clean(), "HOME": str(self.folder), **self.identity}
+
+
+def clean() -> dict[str, str]:
+    """Our environment without any cloud in it, finding the package in src."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    return {**found, "PYTHONPATH": str(SOURCE), "COLUMNS": "200"}
+
+
+@contextmanager
+def _piped(data: bytes) -> Iterator[int]:
+    """A pipe that data comes out of, as long as somebody wants it."""
+    out, into = os.pipe()
+
+    def fill() -> None:
+        with contextlib.suppress(BrokenPipeError), open(into, "wb", buffering=0) as pipe:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[pipe.write(rest) :]
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    try:
+        yield out
+    finally:
+        os.close(out)
+        writer.join()
+
+
+def _all(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _line(words: Sequence[str | Path]) -> str:

@@ -171,6 +171,7 @@ def test_verify(anybody: Terminal, disk: Path, open_service: Service) -> None:
     said = anybody.complaint("image", "verify", id_, "--file", "other")
     assert said == f"other is not the data of image {id_}: its sha512 differs"
 
+    anybody.type("cache", "delete", id_)
     stored = open_service.folder / "fast" / id_
     stored.write_bytes(bytes(stored.stat().st_size))
     assert "is not what its sha512 says" in anybody.complaint("image", "save", id_, "--file", "no")

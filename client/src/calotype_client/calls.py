@@ -27,7 +27,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (identity.ConnectFailure, identity.DiscoveryFailure) as error:
-        raise errors.NotConnected(_line(error)) from error
+        # What follows is how requests would tell it.
+        raise errors.NotConnected(_line(error).partition(": HTTP")[0]) from error
     except identity.EndpointNotFound as error:
         raise errors.NoCloud(f"The cloud has no image service here: {_line(error)}") from error
     except identity.MissingRequiredOptions as error:

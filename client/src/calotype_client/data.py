@@ -149,7 +149,8 @@ class _Reading:
         if self.cuts >= CUTS:
             raise error
         LOG.info("%s; going on at byte %d", error, self.done)
-        time.sleep(PAUSE * 2**self.cuts)
+        if self.cuts:
+            time.sleep(PAUSE * 2**self.cuts)
 
     def _some(self) -> None:
         """Read what one connection gives. Raises NotConnected when that is not all."""

@@ -90,6 +90,8 @@ class Application(App):
         """Requests are shown by --debug, with secrets masked."""
         if self.options.debug:
             self.options.verbose_level = 2
+        else:  # what it warns of is told by us, or tried again
+            logging.getLogger("keystoneauth").setLevel(logging.ERROR)
         super().configure_logging()
         for name in SILENT:
             logging.getLogger(name).setLevel(logging.WARNING)

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 NOUNS = ("client", "image", "store", "task")
 CACHE_VERBS = ("nodes", "delete")
 
-#: The service's options that come before its commands, and take a value.
-SERVICE_OPTIONS = ("--config-file", "--config-dir")
+#: Options that come before commands and take a value, beside all that begin with `--os-`.
+WITH_VALUES = ("--config-file", "--config-dir", "--log-file", "--timeout")
 
 
 def takes(words: Sequence[str]) -> bool:
@@ -38,7 +38,7 @@ def _plain(words: Sequence[str]) -> list[str]:
 def _is_value(option: str) -> bool:
     """Whether the word after an option belongs to it."""
     named = option.startswith("--os-") and "=" not in option
-    return named or option in SERVICE_OPTIONS
+    return named or option in WITH_VALUES
 
 
 def run(words: Sequence[str]) -> int:

@@ -55,8 +55,9 @@ class List(ListVerb):
         )  # fmt: skip
         parser.add_argument("--hidden", action="store_true", help="only hidden ones")
         parser.add_argument(
-            "--sort", metavar="KEY[:asc|desc],…", help="in this order (default: newest first)"
-        )
+            "--sort", metavar="KEY[:DIRECTION],…",
+            help="in this order, e.g. size:desc,name:asc (default: newest first)",
+        )  # fmt: skip
         parser.add_argument("--limit", type=count, metavar="N", help="no more than these")
         parser.add_argument("--long", action="store_true", help="show more columns")
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from cliff.command import Command
-
 from calotype_client.cli import cache, data, images, members, stores, tasks
+from calotype_client.cli.command import Verb
 
-COMMANDS: Mapping[str, type[Command]] = {
+COMMANDS: Mapping[str, type[Verb]] = {
     "image list": images.List,
     "image show": images.Show,
     "image create": data.Create,
