@@ -44,10 +44,10 @@ class Cutting:
             self.connections += 1
             far = socket.create_connection(("127.0.0.1", self._port))
             left = self._allow(self.connections)
-            for way in (lambda n=near, f=far: self._up(n, f),
-                        lambda n=near, f=far, lft=left: self._down(f, n, lft)):  # fmt: skip
-                threads.append(threading.Thread(target=way))
-                threads[-1].start()
+            threads.append(threading.Thread(target=self._up, args=(near, far)))
+            threads.append(threading.Thread(target=self._down, args=(far, near, left)))
+            for thread in threads[-2:]:
+                thread.start()
         for thread in threads:
             thread.join()
 
@@ -68,7 +68,8 @@ class Cutting:
                 left = None if left is None else left - len(block)
             if self._reset:
                 near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            near.shutdown(socket.SHUT_RDWR) if not self._reset else None
+            # Wakes the one who reads the request; only then `close` has an effect.
+            near.shutdown(socket.SHUT_RD if self._reset else socket.SHUT_RDWR)
         except OSError:
             pass
         finally:

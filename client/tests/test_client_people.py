@@ -45,7 +45,8 @@ def test_members(people: People, keystone: Keystone) -> None:
 
 def test_a_cloud_of_clouds_yaml(people: People, keystone: Keystone) -> None:
     mary = people[MEMBER]
-    (mary.folder / "clouds.yaml").write_text(
+    file = mary.folder / "clouds.yaml"
+    file.write_text(
         f"""\
 clouds:
   blue:
@@ -59,7 +60,7 @@ clouds:
       project_domain_id: default
 """
     )
-    person = replace(mary, identity={})
+    person = replace(mary, identity={"OS_CLIENT_CONFIG_FILE": str(file)})
     made = person.json("--os-cloud", "blue", "image", "create", "by-cloud")
     assert made["owner"] == keystone.projects["blue"]
     assert person.having(OS_CLOUD="blue").json("image", "show", "by-cloud")["id"] == made["id"]
