@@ -100,6 +100,15 @@ def postgresql(missing_server: Callable[[str, str], None]) -> Iterator[DatabaseS
     yield from _serve("PostgreSQL", PostgreSQL(), missing_server)
 
 
+@pytest.fixture(params=[MariaDB, PostgreSQL], ids=["mariadb", "postgresql"])
+def own_server(
+    request: pytest.FixtureRequest, missing_server: Callable[[str, str], None]
+) -> Iterator[DatabaseServer]:
+    """A database server of each kind that a test may stop and start."""
+    kind: type[DatabaseServer] = request.param
+    yield from _serve(kind.__name__, kind(), missing_server)
+
+
 @pytest.fixture(params=ENGINES)
 def engine_name(request: pytest.FixtureRequest) -> str:
     """Each engine in turn."""

@@ -154,6 +154,15 @@ class Keystone:
         """Make a token invalid."""
         self._api().delete("/auth/tokens", headers={"X-Subject-Token": token})
 
+    def application_credential(self, person: Person) -> tuple[str, str]:
+        """The id and secret of a new application credential of a person."""
+        session = _session(self.url, person)
+        user = session.get_user_id()
+        wanted = {"application_credential": {"name": f"of {person.name}"}}
+        made = session.post(f"{self.url}/users/{user}/application_credentials", json=wanted)
+        credential = made.json()["application_credential"]
+        return credential["id"], credential["secret"]
+
     def environment(self, person: Person) -> dict[str, str]:
         """What a person has in the environment to work with the clients."""
         return {

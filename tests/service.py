@@ -98,6 +98,23 @@ class Service:
         return Process(serve, self.log, env=environment())
 
 
+def file_stores(folders: Mapping[str, Path], staging: Path, fetch_from: int) -> tuple[str, str]:
+    """What goes into `default` and `extra` for named stores of files, the first being the default.
+
+    Images may be fetched from the port `fetch_from` of this machine.
+    """
+    named = ", ".join(f"{name}:file" for name in folders)
+    lines = [f"default_backend = {next(iter(folders))}"]
+    for name, folder in {**folders, "os_glance_staging_store": staging}.items():
+        lines += [f"[{name}]", f"filesystem_store_datadir = {folder}"]
+    lines += [
+        "[import_filtering_opts]",
+        f"allowed_hosts = [{HOST}]",
+        f"allowed_ports = [{fetch_from}]",
+    ]
+    return f"enabled_backends = {named}\n", "\n".join(lines) + "\n"
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Our environment without any cloud in it, finding the package in src."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}

@@ -116,7 +116,7 @@ def make_stores(settings: Settings) -> Catalog:
     """All configured stores. Raises BadSettings for a type that has no driver."""
     wanted, known = settings.stores, makers(settings)
     entries = {
-        backend.id: _entry(backend, known[backend.type])
+        backend.id: _entry(backend, known[backend.type], named=wanted.multi)
         for backend in wanted.backends
         if _usable(backend, known)
     }
@@ -207,10 +207,10 @@ def _usable(backend: Backend, known: Mapping[str, drivers.Maker]) -> bool:
     return backend.type in known
 
 
-def _entry(backend: Backend, make: drivers.Maker) -> Entry:
+def _entry(backend: Backend, make: drivers.Maker, *, named: bool) -> Entry:
     return Entry(
         id=backend.id,
-        store=make(backend.id, backend.options),
+        store=make(backend.id if named else "", backend.options),
         description=backend.description,
         weight=backend.weight,
     )

@@ -42,6 +42,13 @@ def staged(site: ManyStores) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
+def warnings_of(image_id: str, caplog: pytest.LogCaptureFixture) -> int:
+    """How many warnings name the image."""
+    return len(
+        [it for it in caplog.records if it.levelname == "WARNING" and image_id in it.msg % it.args]
+    )
+
+
 def nothing_happened(site: ManyStores, image_id: str) -> None:
     image = site.of(ADMIN).image(image_id)
     assert (image["status"], image["size"], image["checksum"]) == ("queued", None, None)
@@ -84,23 +91,30 @@ def test_formats_need_not_be_set_yet_nor_fit(site: ManyStores, client: Client) -
     ],
 )
 def test_a_refused_stage_leaves_nothing(
-    site: ManyStores, client: Client, headers: dict[str, str], status: int, says: str
+    site: ManyStores,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    status: int,
+    says: str,
 ) -> None:
     image_id = client.create(**FORMATS)
     put(client, image_id, b"data", **headers).gave(status, says)
+    assert warnings_of(image_id, caplog) == ("Size mismatch" in says)
     nothing_happened(site, image_id)
     put(client, image_id, b"data", **{SIZE: "4"}).gave(204)
 
 
 @pytest.mark.parametrize(("declared", "says"), [("3", "Size exceeds"), ("5", "Size mismatch")])
 def test_the_declared_size_is_enforced_in_chunked_bodies(
-    site: ManyStores, client: Client, declared: str, says: str
+    site: ManyStores, client: Client, caplog: pytest.LogCaptureFixture, declared: str, says: str
 ) -> None:
     image_id = client.create(**FORMATS)
     headers = {"Content-Type": OCTETS, SIZE: declared, "Transfer-Encoding": "chunked"}
     environ = {"wsgi.input": io.BytesIO(b"data"), "CONTENT_LENGTH": ""}
     answer = client.ask("PUT", f"/v2/images/{image_id}/stage", b"data", headers, **environ)
     answer.gave(400, says)
+    assert warnings_of(image_id, caplog) == 1
     nothing_happened(site, image_id)
 
 

@@ -190,6 +190,7 @@ def test_the_detailed_list_of_stores(site: ManyStores) -> None:
             "chunk_size": 65536,
             "thin_provisioning": False,
         },
+        "powers": ["range", "takes files", "opens files", "sweeping"],
     }
     assert (cheap["default"], cheap["weight"], far["weight"]) == ("true", 0, 5)
 

@@ -131,6 +131,10 @@ class Ceph:
         """What `rados` prints, as the administrator of the cluster."""
         return self._run("rados", *arguments)
 
+    def radosgw_admin(self, *arguments: str) -> str:
+        """What `radosgw-admin` prints, as the gateway."""
+        return self._run("radosgw-admin", "-n", "client.rgw", *arguments)
+
     def user(self, name: str, *capabilities: str) -> Path:
         """Make the user client.`name`; returns its keyring."""
         keyring = self.keyring(name)
@@ -255,7 +259,7 @@ class Ceph:
 
     def _daemon(self, name: str, *arguments: str) -> Process:
         path = program(name, *_SYSTEM, brought_by=_BROUGHT_BY)
-        command = [path, "-f", "-c", self.config, *arguments]
+        command = [path, "-f", "-c", str(self.config), *arguments]
         process = Process(command, self.folder / "log" / f"{name}.out").start()
         self._processes.append(process)
         return process

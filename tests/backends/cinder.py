@@ -20,19 +20,21 @@ from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
 from tests.backends.ceph import Ceph
+from tests.backends.cinder_share import Share
 from tests.backends.rabbitmq import RabbitMQ
 from tests.database_servers import MariaDB
 from tests.keystone import ADMIN, PASSWORD, REGION, SERVICE, Keystone, Person, peers
-from tests.servers import HOST, Missing, Process, free_port
+from tests.servers import HOST, Missing, Process, free_port, program
 
 #: Whose project the volumes of images belong to, and one whose project may hold but 2 GiB.
 IMAGES = Person("ines", "images")
 TIGHT = Person("tina", "tight")
 TIGHT_GIB = 2
 
-#: A type whose volumes may be attached more than once, and one that no backend can make.
-MULTIATTACH, NOWHERE = "multiattach", "nowhere"
+#: Types whose volumes may be attached more than once, that are files, that no backend can make.
+MULTIATTACH, FILES, NOWHERE = "multiattach", "files", "nowhere"
 _TYPES = {
+    FILES: {"volume_backend_name": "nfs"},
     "plain": {"volume_backend_name": "rbd"},
     MULTIATTACH: {"volume_backend_name": "rbd", "multiattach": "<is> True"},
     NOWHERE: {"volume_backend_name": "nowhere"},
@@ -51,7 +53,7 @@ rootwrap_config = {folder}/etc/rootwrap.conf
 api_paste_config = {folder}/etc/api-paste.ini
 resource_query_filters_file = {folder}/etc/resource_filters.json
 state_path = {folder}/state
-enabled_backends = rbd
+enabled_backends = {backends}
 default_volume_type = plain
 report_interval = 1
 service_down_time = 60
@@ -69,6 +71,7 @@ rbd_user = cinder
 rbd_ceph_conf = {ceph}
 rbd_cluster_name = {cluster}
 rbd_flatten_volume_from_snapshot = false
+{share}
 [keystone_authtoken]
 www_authenticate_uri = {keystone}
 auth_url = {keystone}
@@ -110,6 +113,9 @@ class Cinder:
         self._keyring = _KEYRINGS / f"{self.cluster}.client.cinder.keyring"
         self._database = MariaDB()
         self._broker = RabbitMQ()
+        self._share = Share(self.folder / "share")
+        #: Whether there are volumes of the type FILES.
+        self.has_files = False
         self.keystone = Keystone(self.folder / "keystone")
         self._processes: dict[str, Process] = {}
 
@@ -160,6 +166,8 @@ class Cinder:
     def start(self) -> Self:
         """Start everything and return when volumes can be made. Raises Missing."""
         self._write_files()
+        self.has_files = self._share.start(self.folder / "mnt" / "nfs")
+        self._write_config()
         with ThreadPoolExecutor(3) as threads:
             started = [
                 threads.submit(start)
@@ -182,6 +190,7 @@ class Cinder:
         self._broker.remove()
         self.keystone.stop()
         self._database.remove()
+        self._share.remove()
         self._keyring.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 
@@ -194,11 +203,35 @@ class Cinder:
         if not templates.exists():
             raise Missing(f"{templates} is not there: make test builds the peers, with Cinder")
         shutil.copytree(templates, self.folder / "etc")
-        for name in ("log", "lock", "state", "mnt", "libraries"):
+        for name in ("log", "lock", "state", "mnt", "libraries", "bin"):
             (self.folder / name).mkdir()
+        self._write_programs()
+        self._link_libraries()
+        shutil.copy(self.ceph.keyring("cinder"), self._keyring)
+
+    def _write_programs(self) -> None:
+        monitors = self.folder / "monitors.json"
+        monitors.write_text(self.ceph.ceph("mon", "dump", "--format=json"))
+        ceph = program("ceph", brought_by="ceph-common")
+        scripts = {
+            # Everything runs as one user, who may have to be root; and the share is mounted.
+            "sudo": 'exec "$@"',
+            "mount.nfs": "exit 1",
+            # Cinder asks for the monitors each time it attaches a volume, and the answer, always
+            # the same here, takes more time than all the rest.
+            "ceph": f'case "$*" in mon\\ dump\\ *) cat {monitors};; *) exec {ceph} "$@";; esac',
+        }
+        for name, script in scripts.items():
+            path = self.folder / "bin" / name
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
+
+    def _write_config(self) -> None:
         self._config.write_text(
             _CONFIG.format(
                 host=HOST, broker=self._broker.url, folder=self.folder,
+                backends="rbd,nfs" if self.has_files else "rbd",
+                share=self._share.section() if self.has_files else "",
                 database="{database}", ceph=self.ceph.config, cluster=self.cluster,
                 keystone=self.keystone.url, user=SERVICE, password=PASSWORD,
             )
@@ -206,8 +239,10 @@ class Cinder:
         (self.folder / "etc" / "api.py").write_text(
             _API.format(host=HOST, port=self.port, config=self._config)
         )
-        self._link_libraries()
-        shutil.copy(self.ceph.keyring("cinder"), self._keyring)
+        wrapper = self.folder / "etc" / "rootwrap.conf"
+        text = wrapper.read_text().replace("/etc/cinder/rootwrap.d", f"{wrapper.parent}/rootwrap.d")
+        ours = f"{self.folder}/bin,{self._bin}"
+        wrapper.write_text(text.replace("exec_dirs=", f"exec_dirs={ours},"))
 
     def _link_libraries(self) -> None:
         """Let the peers see the distribution's rados and rbd, and no more of its packages."""
@@ -222,7 +257,8 @@ class Cinder:
         self._database.start()
         url = self._database.url(self._database.create())
         self._config.write_text(self._config.read_text().replace("{database}", url))
-        command = [self._bin / "cinder-manage", "--config-file", self._config, "db", "sync"]
+        manage = str(self._bin / "cinder-manage")
+        command = [manage, "--config-file", str(self._config), "db", "sync"]
         done = subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, check=False
         )
@@ -243,8 +279,9 @@ class Cinder:
         services = self.client(ADMIN).services
 
         def up() -> bool:
-            states = {service.binary: service.state for service in services.list()}
-            return [states.get(f"cinder-{name}") for name in ("scheduler", "volume")] == ["up"] * 2
+            states = {service.host: service.state for service in services.list()}
+            hosts = ["tests", "tests@rbd", *(["tests@nfs"] if self.has_files else [])]
+            return [states.get(host) for host in hosts] == ["up"] * len(hosts)
 
         self._processes["volume"].wait_until(up, 90)
 
@@ -258,6 +295,6 @@ class Cinder:
 
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        path = f"{self._bin}:{clean.get('PATH', '')}:/usr/sbin:/sbin"
+        path = f"{self.folder}/bin:{self._bin}:{clean.get('PATH', '')}:/usr/sbin:/sbin"
         libraries = str(self.folder / "libraries")
         return {**clean, "PATH": path, "PYTHONPATH": libraries, "PYTHONWARNINGS": "ignore"}

@@ -1,4 +1,4 @@
-"""A private RabbitMQ with a port mapper of its own, so that no other Erlang of the machine is met."""
+"""A private RabbitMQ, with a port mapper of its own so that it meets no other Erlang."""
 
 import shutil
 import tempfile

@@ -124,7 +124,7 @@ class Login:
     url: str
     account: str = "images"
     user: str = "calotype"
-    key: str = field(default="the key of calotype", repr=False)
+    key: str = field(default="key-of-calotype", repr=False)
 
     @property
     def auth_url(self) -> str:

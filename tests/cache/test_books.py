@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,17 @@ TWO = "22222222-2222-4222-8222-222222222222"
 MOMENT = datetime(2026, 3, 1, 12, 30, 15)
 
 
+@pytest.fixture
+def xattrs(folder: Folder, missing_server: Callable[[str, str], None]) -> XattrBooks:
+    """The driver of that name, where the folder lies on a file system for it."""
+    driver = XattrBooks(folder)
+    try:
+        driver.check()
+    except OSError as error:
+        missing_server("extended attributes", f"the file system of {folder.path}: {error}")
+    return driver
+
+
 @pytest.fixture(params=["centralized_db", "sqlite", "xattr"])
 def books(request: pytest.FixtureRequest, folder: Folder, tmp_path: Path) -> Iterator[Books]:
     for image_id in (ONE, TWO):
@@ -31,12 +42,7 @@ def books(request: pytest.FixtureRequest, folder: Folder, tmp_path: Path) -> Ite
     if request.param == "sqlite":
         yield SqliteBooks(f"{folder.path}/cache.db")
     elif request.param == "xattr":
-        driver = XattrBooks(folder)
-        try:
-            driver.check()
-        except OSError as error:
-            pytest.skip(f"no extended attributes here: {error}")
-        yield driver
+        yield request.getfixturevalue("xattrs")
     else:
         database = connect(f"sqlite:///{tmp_path}/calotype.db")
         schema.sync(database)
@@ -137,14 +143,9 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
         SqliteBooks(str(path)).entries()
 
 
-def test_the_attributes_of_glance(folder: Folder) -> None:
-    path = folder.entry(ONE)
+def test_the_attributes_of_glance(folder: Folder, xattrs: XattrBooks) -> None:
+    path, driver = folder.entry(ONE), xattrs
     Path(path).write_bytes(b"1234")
-    driver = XattrBooks(folder)
-    try:
-        driver.check()
-    except OSError as error:
-        pytest.skip(f"no extended attributes here: {error}")
     os.setxattr(path, HITS, b"12")
     assert hits(driver) == {ONE: 12}
     driver.used(ONE)

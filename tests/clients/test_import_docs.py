@@ -16,25 +16,13 @@ from tests.clients.people import User, user_of
 from tests.clients.test_regions import METHODS, ended
 from tests.imports.web import Web, page, serving
 from tests.keystone import ADMIN, MEMBER, Keystone
-from tests.service import Service, environment
+from tests.service import Service, environment, file_stores
 from tests.tasks.test_docs import shape
 
 PAGE = Path(__file__).parents[2] / "docs" / "api" / "imports.md"
 #: A command, the line that its answer begins with, and the body if the page shows one.
 EXAMPLES = re.findall(r"```sh\n(.*?)```\n\n```http\n(.*?)\n(?:\n(.*?))?```", PAGE.read_text(), re.S)
 DATA = os.urandom(1 << 16)
-STORES = """\
-default_backend = fast
-[fast]
-filesystem_store_datadir = {folder}/fast
-[far]
-filesystem_store_datadir = {folder}/far
-[os_glance_staging_store]
-filesystem_store_datadir = {folder}/staging
-[import_filtering_opts]
-allowed_hosts = [127.0.0.1]
-allowed_ports = [{port}]
-"""
 
 
 @dataclass(frozen=True)
@@ -73,11 +61,13 @@ def reader(
 ) -> Iterator[Reader]:
     folder = tmp_path_factory.mktemp("pages")
     sections, few = keystone.sections(), ("--workers", "1")
-    default = f"{METHODS}\nenabled_backends = fast:file, far:file"
-    extra = STORES.format(folder=folder, port=web.port) + sections
+    folders = {name: folder / name for name in ("fast", "far")}
+    default, extra = file_stores(folders, folder / "staging", fetch_from=web.port)
     with (
         Service(folder / "elsewhere", extra=sections, arguments=few) as elsewhere,
-        Service(folder / "here", default=default, extra=extra, arguments=few) as here,
+        Service(
+            folder / "here", default=default + METHODS, extra=extra + sections, arguments=few
+        ) as here,
     ):
         keystone.serve_images_at(elsewhere.url, "Elsewhere")
         user = user_of(keystone, MEMBER, programs, folder, here.url)

@@ -82,7 +82,7 @@ class Site:
         return image_id
 
     def download(self, image_id: str, **headers: object) -> Answer:
-        return self.ask("GET", file_of(image_id), **headers)
+        return self.ask("GET", file_of(image_id), b"", **headers)
 
     # -- looking -------------------------------------------------------------------------------
 

@@ -1,52 +1,34 @@
 """A database that goes away during uploads: nothing is lost, and all goes on when it is back."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from tests.data.conftest import Start
 from tests.data.site import Site, file_of, soon
 from tests.data.wire import OCTETS
-from tests.database_servers import DatabaseServer, MariaDB, PostgreSQL
-from tests.servers import Missing
+from tests.database_servers import DatabaseServer
 from tests.stores.sources import content
 
 MIB = 1 << 20
 DATA = content(2 * MIB)
 
 
-@pytest.fixture(params=[MariaDB, PostgreSQL], ids=["mariadb", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, missing_server: Callable[[str, str], None]
-) -> Iterator[DatabaseServer]:
-    """A database server that a test may stop."""
-    server: DatabaseServer = request.param()
-    try:
-        try:
-            yield server.start()
-        except Missing as reason:
-            missing_server(request.param.__name__, str(reason))
-    finally:
-        server.remove()
-
-
 @pytest.fixture
-def site(start: Start, server: DatabaseServer) -> Site:
+def site(start: Start, own_server: DatabaseServer) -> Site:
     """A service with a worker, on that server."""
     return start(
         *("--workers", "1", "--threads", "4"),
         default="calotype_task_lease = 2",
-        database=server.url(server.create()),
+        database=own_server.url(own_server.create()),
     )
 
 
-def test_it_is_away_at_the_end_of_an_upload(site: Site, server: DatabaseServer) -> None:
+def test_it_is_away_at_the_end_of_an_upload(site: Site, own_server: DatabaseServer) -> None:
     image_id, there = site.new(), site.stored(b"there")
     with site.wire() as wire:
         wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Content_Length=len(DATA))
         wire.send(DATA[:-1])
         assert soon(lambda: site.unfinished() == 1)
-        server.stop()
+        own_server.stop()
         wire.send(DATA[-1:])
         answer = wire.answer()
     assert answer.status == 503
@@ -55,7 +37,7 @@ def test_it_is_away_at_the_end_of_an_upload(site: Site, server: DatabaseServer) 
     # Whether the transaction was the last thing that happened is not known: the data stays.
     assert site.path(image_id).read_bytes() == DATA
 
-    server.start()
+    own_server.start()
     assert soon(lambda: site.download(there).body == b"there")
     assert soon(lambda: site.status(image_id) in ("queued", "active"))
     if site.status(image_id) == "queued":
@@ -64,15 +46,15 @@ def test_it_is_away_at_the_end_of_an_upload(site: Site, server: DatabaseServer) 
     assert site.kept() == {image_id, there}
 
 
-def test_it_is_away_for_a_while_in_the_middle(site: Site, server: DatabaseServer) -> None:
+def test_it_is_away_for_a_while_in_the_middle(site: Site, own_server: DatabaseServer) -> None:
     """Shorter than the lease: an upload does not notice."""
     image_id = site.new()
     with site.wire() as wire:
         wire.head("PUT", file_of(image_id), Content_Type=OCTETS, Content_Length=len(DATA))
         wire.send(DATA[:MIB])
         assert soon(lambda: site.unfinished() == 1)
-        server.stop()
-        server.start()
+        own_server.stop()
+        own_server.start()
         wire.send(DATA[MIB:])
         answer = wire.answer()
     # On a busy machine the server may take longer than the lease lasts.
@@ -84,12 +66,12 @@ def test_it_is_away_for_a_while_in_the_middle(site: Site, server: DatabaseServer
     assert site.kept() == {image_id}
 
 
-def test_it_is_away_from_the_start(site: Site, server: DatabaseServer) -> None:
+def test_it_is_away_from_the_start(site: Site, own_server: DatabaseServer) -> None:
     image_id = site.new()
-    server.stop()
+    own_server.stop()
     answer = site.upload(image_id, DATA)
     assert answer.status == 503
     assert site.kept() == set()
-    server.start()
+    own_server.start()
     assert soon(lambda: site.upload(image_id, DATA).status == 204)
     assert site.download(image_id).body == DATA

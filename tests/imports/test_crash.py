@@ -16,27 +16,14 @@ import pytest
 
 from tests.imports.web import Web, held_back, serving
 from tests.servers import Process
-from tests.service import Service, environment
+from tests.service import Service, environment, file_stores
 
 DATA = os.urandom(8 << 20)
 STORES = ("fast", "far")
 
-DEFAULT = """\
-enabled_backends = fast:file, far:file
+TASKS = """\
 calotype_task_lease = {lease}
 calotype_task_attempts = {attempts}
-"""
-EXTRA = """\
-default_backend = fast
-[fast]
-filesystem_store_datadir = {folder}/fast
-[far]
-filesystem_store_datadir = {folder}/far
-[os_glance_staging_store]
-filesystem_store_datadir = {folder}/staging
-[import_filtering_opts]
-allowed_hosts = [127.0.0.1]
-allowed_ports = [{port}]
 """
 
 
@@ -53,11 +40,13 @@ class Site:
         database: str | None = None,
     ) -> None:
         self.folder = folder
+        folders = {name: folder / name for name in STORES}
+        default, extra = file_stores(folders, folder / "staging", fetch_from=port)
         self.service = Service(
             folder,
             database=database,
-            default=DEFAULT.format(attempts=attempts, lease=lease),
-            extra=EXTRA.format(folder=folder, port=port),
+            default=default + TASKS.format(attempts=attempts, lease=lease),
+            extra=extra,
             arguments=("--no-worker", "--workers", "1"),
         )
         assert self.service.run("db", "sync").returncode == 0

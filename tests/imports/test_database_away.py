@@ -3,36 +3,21 @@
 import hashlib
 import threading
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.database_servers import DatabaseServer, MariaDB, PostgreSQL
+from tests.database_servers import DatabaseServer
 from tests.imports.test_crash import DATA, STORES, Site
 from tests.imports.web import Web, held_back, serving
-from tests.servers import Missing, Process
+from tests.servers import Process
 from tests.tasks.site import until
 
 #: Longer than any restart of a database takes: an import need not be begun again.
 PATIENT = 60
-
-
-@pytest.fixture(params=[MariaDB, PostgreSQL], ids=["mariadb", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, missing_server: Callable[[str, str], None]
-) -> Iterator[DatabaseServer]:
-    """A database server that a test may stop."""
-    server: DatabaseServer = request.param()
-    try:
-        try:
-            yield server.start()
-        except Missing as reason:
-            missing_server(request.param.__name__, str(reason))
-    finally:
-        server.remove()
 
 
 @pytest.fixture
@@ -42,9 +27,9 @@ def web() -> Iterator[Web]:
 
 
 @contextmanager
-def site_on(server: DatabaseServer, folder: Path, web: Web, lease: int) -> Iterator[Site]:
+def site_on(own_server: DatabaseServer, folder: Path, web: Web, lease: int) -> Iterator[Site]:
     """A site on that server; a task of it may be begun once, which only deaths count against."""
-    site = Site(folder, web.port, 1, lease=lease, database=server.url(server.create()))
+    site = Site(folder, web.port, 1, lease=lease, database=own_server.url(own_server.create()))
     try:
         yield site
     finally:
@@ -86,29 +71,29 @@ def is_whole(site: Site, image_id: str) -> None:
 
 
 def test_it_goes_on_when_the_database_is_back(
-    server: DatabaseServer, tmp_path: Path, web: Web
+    own_server: DatabaseServer, tmp_path: Path, web: Web
 ) -> None:
-    with site_on(server, tmp_path, web, PATIENT) as site:
+    with site_on(own_server, tmp_path, web, PATIENT) as site:
         go_on = threading.Event()
         image_id, worker = begun(site, web, go_on)
-        server.stop()
+        own_server.stop()
         go_on.set()  # the rest of the data comes, and has to be saved
         until(lambda: "without the database" in worker.output(), "the notice of the worker")
-        server.start()
+        own_server.start()
         task = ended(site, image_id)
         assert (task["status"], len(web.asked)) == ("success", 1), worker.output()
         is_whole(site, image_id)
 
 
 def test_it_is_begun_again_when_the_database_was_away_for_too_long(
-    server: DatabaseServer, tmp_path: Path, web: Web
+    own_server: DatabaseServer, tmp_path: Path, web: Web
 ) -> None:
-    with site_on(server, tmp_path, web, 1) as site:
+    with site_on(own_server, tmp_path, web, 1) as site:
         go_on = threading.Event()
         image_id, worker = begun(site, web, go_on)
-        server.stop()
+        own_server.stop()
         go_on.set()
         until(lambda: "is left to another attempt" in worker.output(), "the end of the lease")
-        server.start()
+        own_server.start()
         assert ended(site, image_id)["status"] == "success", worker.output()
         is_whole(site, image_id)

@@ -57,8 +57,10 @@ class Listening(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.before: Callable[[], None] = lambda: None
+        self.sizes: list[int | None] = []
 
     def put(self, key: str, source: Source, size: int | None) -> Location:
+        self.sizes.append(size)
         self.before()
         return super().put(key, source, size)
 
@@ -237,7 +239,21 @@ def test_the_size_is_known_before_the_first_byte_goes_to_a_store(
     store.before = lambda: sizes.append(importing.client.image(image_id)["size"])
     importing.ask(image_id).gave(202)
     importing.work()
-    assert sizes == [len(DATA)]
+    assert sizes == [len(DATA)] == store.sizes
+
+
+@pytest.mark.parametrize("method", ["glance-direct", "copy-image"])
+def test_stores_are_told_the_size(make_importing: MakeImporting, method: str) -> None:
+    first, one, two = MemoryStore(), Listening(), Listening()
+    importing = make_importing(first=first, one=one, two=two)
+    if method == "copy-image":
+        image_id = importing.client.create_active(DATA)
+    else:
+        image_id = importing.staged(DATA)
+    importing.ask(image_id, method, importing.admin, stores=["one", "two"]).gave(202)
+    importing.work()
+    assert importing.task(image_id)[0] == "success"
+    assert one.sizes == two.sizes == [len(DATA)]
 
 
 def test_an_image_that_is_deleted_while_its_data_is_stored(make_importing: MakeImporting) -> None:

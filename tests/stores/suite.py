@@ -174,9 +174,11 @@ class StoreSuite:
         together = threading.Barrier(4)
 
         def put(shift: int) -> Location | None:
+            meet = once(together.wait)
             try:
-                return store.put(key, Gated(content(MIB, shift), once(together.wait)), MIB)
+                return store.put(key, Gated(content(MIB, shift), meet), MIB)
             except errors.DataExists:
+                meet()  # who is refused before the first byte is not waited for
                 return None
 
         with ThreadPoolExecutor(4) as threads:
@@ -308,10 +310,13 @@ _CHOSEN = {
 
 def chosen(metafunc: pytest.Metafunc) -> None:
     """Give the tests of the suites what their class has chosen."""
-    suite = metafunc.function.__qualname__.partition(".")[0]
-    if suite in (StoreSuite.__name__, LargeSuite.__name__):
+    named = metafunc.function.__qualname__.partition(".")[0]
+    suite = {one.__name__: one for one in (StoreSuite, LargeSuite)}.get(named)
+    if suite is not None:
         for name in sorted(_CHOSEN.keys() & set(metafunc.fixturenames)):
-            metafunc.parametrize(name, getattr(metafunc.cls, _CHOSEN[name]), ids=_shown)
+            # A class that has but borrowed a test chooses nothing.
+            values = getattr(metafunc.cls, _CHOSEN[name], getattr(suite, _CHOSEN[name]))
+            metafunc.parametrize(name, values, ids=_shown)
 
 
 def _shown(value: object) -> str:

@@ -15,30 +15,17 @@ import requests
 
 from tests.imports.web import Reply, Web
 from tests.servers import Process
-from tests.service import Service, environment
+from tests.service import Service, environment, file_stores
 
 #: Three stores: one on the file system of the staging folder, two on another one, so that data is
 #: moved to the first and read for the others.
 STORES = ("here", "far", "away")
 DEFAULT = """\
-enabled_backends = here:file, far:file, away:file
 calotype_task_lease = 1
 calotype_task_attempts = 3
 calotype_sweep_interval = 0
 """
 EXTRA = """\
-default_backend = here
-[here]
-filesystem_store_datadir = {folder}/here
-[far]
-filesystem_store_datadir = {memory}/far
-[away]
-filesystem_store_datadir = {memory}/away
-[os_glance_staging_store]
-filesystem_store_datadir = {folder}/staging
-[import_filtering_opts]
-allowed_hosts = [127.0.0.1]
-allowed_ports = [{port}]
 [database]
 sqlite_synchronous = false
 """
@@ -104,13 +91,18 @@ class Site:
 def site(folder: Path, port: int, database: str | None = None) -> Iterator[Site]:
     """A started site that may fetch from a web server on this port."""
     with ExitStack() as ends:
-        memory = ends.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
-        extra = EXTRA.format(folder=folder, memory=memory, port=port)
-        arguments = ("--workers", "2", "--no-worker")
+        memory = Path(ends.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        here, *others = STORES
+        folders = {here: folder / here, **{name: memory / name for name in others}}
+        default, extra = file_stores(folders, folder / "staging", fetch_from=port)
         service = Service(
-            folder, default=DEFAULT, extra=extra, arguments=arguments, database=database
+            folder,
+            default=default + DEFAULT,
+            extra=extra + EXTRA,
+            arguments=("--workers", "2", "--no-worker"),
+            database=database,
         )
-        made = Site(service, Path(memory))
+        made = Site(service, memory)
         ends.callback(made.stop)
         made.start()
         yield made

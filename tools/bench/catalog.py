@@ -19,7 +19,9 @@ from tools.bench.measurements import (
     store_one,
     store_small,
     upload,
+    upload_to_store,
     walk,
+    warm_store,
     warm_up,
     warm_uploads,
 )
@@ -38,7 +40,7 @@ class Measurement:
 
     `transfers`: it moves images or starts servers, and has fewer rounds. `alone`: no other server
     may run beside the one measured, which it starts itself. `ours`: the subjects that are Calotype;
-    the first one is judged.
+    the first one is judged. `backend`: where the image goes, if not to files.
     """
 
     name: str
@@ -49,6 +51,21 @@ class Measurement:
     transfers: bool = False
     alone: bool = False
     ours: tuple[str, ...] = OURS
+    backend: str | None = None
+
+
+def _to_backend(kind: str, called: str, size: str = "size") -> "Measurement":
+    ours = f"calotype-{kind}"
+    return Measurement(
+        f"upload-{kind}",
+        f"upload to {called}, one of {{{size}}}",
+        upload_to_store,
+        (ours, f"glance-{kind}"),
+        prepare=warm_store,
+        transfers=True,
+        ours=(ours,),
+        backend=kind,
+    )
 
 
 #: All of them, in the order of the report.
@@ -139,4 +156,8 @@ MEASUREMENTS = (
         ("calotype", "openssl"),
         transfers=True,
     ),
+    _to_backend("rbd", "RBD"),
+    _to_backend("s3", "S3 (radosgw)"),
+    _to_backend("swift", "Swift"),
+    _to_backend("cinder", "Cinder", "volume_size"),
 )

@@ -150,7 +150,7 @@ def upload(job: dict[str, Any]) -> dict[str, Any]:
         def send(path: str) -> None:
             connection = Connection(job["port"])
             kind = "Content-Type: application/octet-stream"
-            out = connection.ask(request("PUT", path, kind, length=size))
+            out = connection.ask(request("PUT", path, kind, *job.get("headers", ()), length=size))
             sent = 0
             try:
                 while sent < size:

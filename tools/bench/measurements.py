@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -21,6 +22,10 @@ from tools.bench.rows import image_ids
 GIB = 1 << 30
 
 Sample = dict[str, float]
+
+#: Names the store of the upload to a backend.
+TO_STORE = "x-image-meta-store: store"
+_RESIZED = re.compile(r"(?:changed|Extended the volume \S+) (\d+) times")
 
 
 class Failed(Exception):
@@ -97,6 +102,36 @@ def upload(count: int, *, small: bool = False) -> Work:
         return _transfer(count * source.stat().st_size, found, cpu)
 
     return work
+
+
+def upload_to_store(bench: Bench, peer: Peer) -> Sample:
+    """Send one image, its size declared, to the store that is in a backend."""
+    (image_id,) = bench.create(peer, 1)["ids"]
+    order = {"file": str(bench.source), "paths": [f"/v2/images/{image_id}/file"]}
+    os.sync()
+    before, calls = accounting.memory(peer.pid), _resizes(peer)
+    try:
+        with accounting.PeakMemory(peer.pid) as memory_now:
+            found, cpu = bench.costing(peer, "upload", headers=[TO_STORE], **order)
+    finally:
+        bench.delete(peer, [image_id])
+    sample = _transfer(bench.source.stat().st_size, found, cpu)
+    growth = max(0.0, memory_now.peak - before)
+    return {**sample, "growth": growth, "resizes": _resizes(peer) - calls}
+
+
+def _resizes(peer: Peer) -> int:
+    """How often an upload changed the size of what it wrote to, as the log has it."""
+    log = (peer.folder / "server.log").read_text(errors="replace")
+    return sum(int(times) for times in _RESIZED.findall(log))
+
+
+def warm_store(bench: Bench, peer: Peer) -> None:
+    """Have both processes of a server log in to the backend and load what that needs."""
+    small = Bench(bench.plan, bench.small_source, bench.small_source, bench.peers)
+    for _ in range(3):
+        with suppress(Failed):  # what fails here fails again when it counts
+            upload_to_store(small, peer)
 
 
 def warm_uploads(bench: Bench, peer: Peer) -> None:

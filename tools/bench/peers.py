@@ -160,8 +160,7 @@ def calotype(name: str, folder: Path, database: str, *options: str, cache: bool 
 
 def glance(name: str, folder: Path, database: str, *, cache: bool = False) -> Peer:
     """Real Glance on uWSGI, as its documentation runs it. Raises Missing when not installed."""
-    uwsgi = GLANCE / "bin" / "uwsgi"
-    if not uwsgi.exists():
+    if not (GLANCE / "bin" / "uwsgi").exists():
         raise Missing("Glance is not installed: make bench installs it into .bench")
     peer = Peer(name, folder, environment={"OS_GLANCE_CONFIG_DIR": str(folder)})
     paste = folder / "glance-api-paste.ini"
@@ -170,15 +169,21 @@ def glance(name: str, folder: Path, database: str, *, cache: bool = False) -> Pe
     config = _configure(folder, database, default, f"flavor = {flavor}\nconfig_file = {paste}")
     paste.write_text((GLANCE / "etc" / "glance" / paste.name).read_text() + NAMED)
     _run([str(GLANCE / "bin" / "glance-manage"), "--config-file", str(config), "db_sync"], {})
-    peer.command = [
-        *(str(uwsgi), "--virtualenv", str(GLANCE), "--http-socket", f"{HOST}:{peer.port}"),
+    peer.command = uwsgi(peer.port)
+    return peer
+
+
+def uwsgi(port: int) -> list[str]:
+    """The command that serves Glance, whose configuration is in OS_GLANCE_CONFIG_DIR."""
+    return [
+        *(str(GLANCE / "bin" / "uwsgi"), "--virtualenv", str(GLANCE)),
+        *("--http-socket", f"{HOST}:{port}"),
         *("--module", "glance.wsgi.api:application", "--master", "--need-app", "--lazy-apps"),
         *("--processes", str(PROCESSES), "--threads", str(THREADS), "--enable-threads"),
         *("--die-on-term", "--exit-on-reload", "--buffer-size", "65535", "--thunder-lock"),
         *("--socket-timeout", "60", "--http-auto-chunked", "--http-chunked-input"),
         *("--http-raw-body", "--add-header", "Connection: close", "--disable-logging"),
     ]
-    return peer
 
 
 def _cache(peer: Peer) -> list[str]:

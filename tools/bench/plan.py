@@ -31,6 +31,11 @@ class Plan:
         """The smaller image whose memory is compared with that of the large one, in bytes."""
         return max(MIB, self.size // 8)
 
+    @property
+    def volume_size(self) -> int:
+        """The image that goes into a volume, in bytes: one and a half of the others."""
+        return self.size + self.size // 2
+
     def with_rounds(self, rounds: int) -> "Plan":
         """The plan with every measurement done `rounds` times."""
         return replace(self, rounds=rounds, transfer_rounds=rounds)
@@ -87,6 +92,17 @@ def cost(*goals: Goal) -> Figure:
     return Figure("cpu", "server CPU", "s/GiB", goals)
 
 
+def to_backend(kind: str, at_least: float) -> tuple[Figure, ...]:
+    """What an upload to a backend is judged by."""
+    peer = f"glance-{kind}"
+    return (
+        rate(Goal(peer, at_least=at_least)),
+        cost(Goal(peer)),
+        Figure("growth", "memory growth", "MiB", (Goal(peer),), limit=64),
+        Figure("resizes", "calls to resize", "calls", limit=0),
+    )
+
+
 #: What each measurement is judged by, in the order of the report.
 FIGURES: dict[str, tuple[Figure, ...]] = {
     "upload": (
@@ -107,6 +123,10 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     "import": (Figure("time", "", "ms", (Goal("glance", at_least=20),)),),
     "copy": (Figure("time", "", "ms", (Goal("glance", at_least=2),)), cost(Goal("glance"))),
     "hash": (rate(Goal("openssl", at_least=0.9)), cost()),
+    "upload-rbd": to_backend("rbd", 2),
+    "upload-s3": to_backend("s3", 2),
+    "upload-swift": to_backend("swift", 1.3),
+    "upload-cinder": to_backend("cinder", 1.5),
     "list": (Figure("time", "", "ms", (Goal("glance", at_least=20),)),),
     "list-25": (Figure("time", "", "ms", (Goal("glance", at_least=10),)),),
     "list-walk": (Figure("time", "", "ms", (Goal("glance"),)),),

@@ -21,6 +21,7 @@ VARIANTS = {
     "calotype-no-md5": ", md5 off",
     "calotype-sha256": ", sha256, md5 off",
     "calotype-cache": "",
+    **{f"calotype-{kind}": "" for kind in ("rbd", "s3", "swift", "cinder")},
 }
 
 
@@ -116,6 +117,7 @@ def _divide(one: float, other: float) -> float:
 def _title(result: Result, plan: Plan) -> str:
     texts = {
         "size": _size(plan.size),
+        "volume_size": _size(plan.volume_size),
         "small_size": _size(plan.small_size),
         "page": f"{plan.page:,}",
         "small_page": str(plan.small_page),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.database_servers import MariaDB
 from tests.servers import Missing
-from tools.bench import peers, rows
+from tools.bench import backends, peers, rows
 from tools.bench.catalog import MEASUREMENTS, Measurement
 from tools.bench.measurements import Bench, Failed, Sample
 from tools.bench.peers import Peer
@@ -48,6 +48,12 @@ def run(
     source, small = folder / "source", folder / "small"
     make_data(source, plan.size)
     make_data(small, plan.small_size)
+    for measurement in chosen:
+        if measurement.backend:
+            yield from run_at_backend(plan, folder, measurement, measurement.backend, alone=alone)
+    chosen = [it for it in chosen if not it.backend]
+    if not chosen:
+        return
     for database in databases:
         home = folder / database
         try:
@@ -60,6 +66,26 @@ def run(
         except Missing as missing:
             say(f"NOT MEASURED with {database}: {missing}")
         shutil.rmtree(home)
+
+
+def run_at_backend(
+    plan: Plan, folder: Path, measurement: Measurement, kind: str, *, alone: bool
+) -> Iterator[Result]:
+    """Measure uploads to a backend; with MariaDB, which they have little to do with."""
+    home, source, small = folder / f"at-{kind}", folder / "source", folder / "small"
+    home.mkdir()
+    if kind == "cinder":
+        source = home / "source"
+        make_data(source, plan.volume_size)
+    try:
+        with ExitStack() as stack:
+            say(f"{kind}: starting the backend")
+            address = _addresses("mariadb", home, stack)
+            found = stack.enter_context(backends.servers(kind, home, address, alone=alone))
+            yield measure(Bench(plan, source, small, found), "mariadb", measurement)
+    except Missing as missing:
+        say(f"NOT MEASURED: {missing}")
+    shutil.rmtree(home)
 
 
 def make_data(path: Path, size: int) -> None:

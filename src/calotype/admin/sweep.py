@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from calotype.worker.cleaner import Cleaner
 from calotype.worker.runner import Runner
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds that what runs beside the tasks may take to end.
+LEAVE_OFF = 10.0
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -73,9 +77,11 @@ def work(parts: Parts, orphaned: Callable[[], bool], bell: int | None = None) ->
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # They end by themselves, unless they wait for a store that is silent: they can be left off at
+    # any moment, as a crash would do.
     beside = [
-        threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner"),
-        threading.Thread(target=_scrub, args=(parts, stop), name="scrubber"),
+        threading.Thread(target=_clean, args=(parts, stop, orphaned), name="cleaner", daemon=True),
+        threading.Thread(target=_scrub, args=(parts, stop), name="scrubber", daemon=True),
     ]
     for thread in beside:
         thread.start()
@@ -91,8 +97,11 @@ def work(parts: Parts, orphaned: Callable[[], bool], bell: int | None = None) ->
         threading.Thread(target=_listen, args=(bell, runner), name="bell", daemon=True).start()
     LOG.info("Worker process %d is ready", os.getpid())
     runner.run(stop)
+    patient_until = time.monotonic() + LEAVE_OFF
     for thread in beside:
-        thread.join()
+        thread.join(max(0.0, patient_until - time.monotonic()))
+        if thread.is_alive():
+            LOG.warning("The %s is left off, as a store does not answer it", thread.name)
     LOG.info("Worker process %d ends", os.getpid())
 
 

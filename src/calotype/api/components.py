@@ -227,6 +227,7 @@ def _store() -> Document:
         "type": {"type": "string"},
         "weight": {"type": "integer"},
         "properties": {"type": "object"},
+        "powers": {"type": "array", "items": {"type": "string"}},
     }
     return described
 

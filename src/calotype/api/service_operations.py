@@ -91,7 +91,7 @@ SERVICE: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/v2/info/stores/detail"): Operation(
         id="list_store_details",
-        summary="The stores with how they are set up",
+        summary="The stores with how they are set up and what they can do",
         tag="service",
         answers={200: json("All stores", "Stores")},
         refusals=(404,),

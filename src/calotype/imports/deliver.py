@@ -1,7 +1,8 @@
 """Takes the data of an import into its stores, with as few bytes moved as can be.
 
 A file that lies on the file system of a store just gets a second name there. What is copied from
-file to file the kernel copies; only the rest is read here, once for all stores that need it.
+file to file the kernel copies, and from store to store of one backend the backend itself; only the
+rest is read here, once for all stores that need it.
 Nothing counts before the image's row names it, so whatever a crash leaves is found under the
 image's id and replaced.
 """
@@ -20,7 +21,7 @@ from calotype.imports.tee import Branch, pour
 from calotype.model.image import Image
 from calotype.model.location import Location
 from calotype.stores.catalog import Catalog, Entry
-from calotype.stores.store import Finds, OpensFiles, TakesFiles
+from calotype.stores.store import CopiesWithin, Finds, OpensFiles, TakesFiles
 
 LOG = logging.getLogger(__name__)
 
@@ -56,40 +57,97 @@ class Delivery:
         more. `tell` hears how many bytes there are, those of all stores counted together.
         Raises DatabaseUnavailable.
         """
-        done, far = 0, []
-        for store_id in store_ids:
-            arrival = self._move(image, source, store_id, partial(_beyond, done, tell))
-            if arrival is None:
-                far.append(store_id)
-                continue
-            yield arrival
-            if together and arrival.error:
-                return
-            done += source.size
-        while group := far[: self._parallel]:
-            far = far[len(group) :]
-            pace = partial(_beyond, done, tell)
-            arrivals = self._pour(image, source, group, pace, together=together)
+        done, places = 0, list(source.places())
+
+        def pace(size: int) -> None:
+            tell(done + size)
+
+        for arrivals in self._rounds(image, source, store_ids, places, pace, together=together):
             yield from arrivals
             if together and any(arrival.error for arrival in arrivals):
                 return
-            done += source.size * len(group)
+            places += [arrival.place for arrival in arrivals if arrival.place]
+            done += source.size * len(arrivals)
 
-    def _move(self, image: Image, source: Source, store_id: str, tell: Tell) -> Arrival | None:
+    def _rounds(
+        self,
+        image: Image,
+        source: Source,
+        store_ids: Sequence[str],
+        places: Sequence[Location],
+        tell: Tell,
+        *,
+        together: bool,
+    ) -> Iterator[list[Arrival]]:
+        """Bring the data to all stores, those at the same time that it is read for.
+
+        `places`: where stores have it, which grows meanwhile. So first only one store of each
+        backend is read for: from there the backend may copy it to the others.
+        """
+        left = list(store_ids)
+        for choose in (self._one_of_each_backend, list[str]):
+            far = []
+            for store_id in left:
+                arrival = self._move(image, source, store_id, places, tell)
+                if arrival is None:
+                    far.append(store_id)
+                else:
+                    yield [arrival]
+            chosen = choose(far)
+            left = [store_id for store_id in far if store_id not in chosen]
+            while group := chosen[: self._parallel]:
+                chosen = chosen[len(group) :]
+                yield self._pour(image, source, group, tell, together=together)
+
+    def _one_of_each_backend(self, store_ids: Sequence[str]) -> list[str]:
+        ones: dict[object, str] = {}
+        for store_id in store_ids:
+            store = self._stores.entry(store_id).store
+            copies = isinstance(store, CopiesWithin)
+            ones.setdefault(
+                (store.traits.type, store.traits.backend) if copies else store, store_id
+            )
+        return list(ones.values())
+
+    def _move(
+        self,
+        image: Image,
+        source: Source,
+        store_id: str,
+        places: Sequence[Location],
+        tell: Tell,
+    ) -> Arrival | None:
         """Bring the data to a store without reading it; None where that cannot be done."""
+        for move in self._moves(image.id, source, store_id, places, tell):
+            try:
+                return Arrival(store_id, self._placed(image, source.size, store_id, move))
+            except errors.Unsupported:
+                continue
+            except errors.DatabaseUnavailable:
+                raise
+            except errors.Error as error:
+                return Arrival(store_id, error=error)
+        return None
+
+    def _moves(
+        self, key: str, source: Source, store_id: str, places: Sequence[Location], tell: Tell
+    ) -> Iterator[Callable[[], Location]]:
+        """The ways to get the data to a store without reading it. Each raises Unsupported."""
         store = self._stores.entry(store_id).store
-        if not isinstance(store, TakesFiles):
-            return None
-        move = partial(_move, store, image.id, source, tell)
+        if isinstance(store, TakesFiles):
+            yield partial(_move, store, key, source, tell)
+        if isinstance(store, CopiesWithin):
+            for place in places:
+                yield partial(self._copy_within, store, key, place, tell)
+
+    def _copy_within(self, store: CopiesWithin, key: str, place: Location, tell: Tell) -> Location:
         try:
-            place = self._placed(image, source.size, store_id, move)
-        except errors.Unsupported:
-            return None
-        except errors.DatabaseUnavailable:
+            return store.copy_within(key, self._stores.holding(place), place, tell)
+        except (errors.Unsupported, errors.DataExists, errors.StoreFull):
             raise
-        except errors.Error as error:
-            return Arrival(store_id, error=error)
-        return Arrival(store_id, place)
+        except errors.StoreError as error:  # the data may be had from elsewhere, or by reading it
+            LOG.warning("The backend does not copy %s, so it is read: %s", key, error)
+            raise errors.Unsupported() from error
 
     def _pour(
         self, image: Image, source: Source, store_ids: Sequence[str], tell: Tell, *, together: bool
@@ -198,7 +256,3 @@ def _arrival(branch: Branch) -> Arrival | None:
     if error is None and branch.place is None:
         return None
     return Arrival(branch.store_id, branch.place, error)
-
-
-def _beyond(before: int, tell: Tell, size: int) -> None:
-    tell(before + size)

@@ -1,7 +1,7 @@
 """Where the data of an import comes from on its way to the stores."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import chain
 from typing import BinaryIO, Protocol
@@ -23,6 +23,10 @@ class Source(Protocol):
     #: A file that one store may make its own; None once it has.
     path: str | None
 
+    def places(self) -> Sequence[Location]:
+        """Where stores have the data already, the best one first."""
+        ...
+
     def file(self) -> BinaryIO | None:
         """The data as an open file, None when it is none."""
         ...
@@ -40,6 +44,10 @@ class StagedSource:
         self._key = key
         self.path: str | None = staging.path(key)
         self.size = size
+
+    def places(self) -> Sequence[Location]:
+        """No store has it yet."""
+        return ()
 
     def file(self) -> BinaryIO | None:
         """The staged file."""
@@ -62,9 +70,13 @@ class StoredSource:
         self._image = image
         self.size = image.size or 0
 
+    def places(self) -> Sequence[Location]:
+        """All copies of the image."""
+        return self._stores.ordered(self._image.locations)
+
     def file(self) -> BinaryIO | None:
         """The first copy that is a file and whole."""
-        for location in self._stores.ordered(self._image.locations):
+        for location in self.places():
             store = self._holding(location)
             if isinstance(store, OpensFiles):
                 with suppress(errors.StoreError):
@@ -86,7 +98,7 @@ class StoredSource:
 
     def _first_readable(self, ends: ExitStack) -> Iterator[bytes]:
         trouble: errors.Error = errors.DataNotFound("The image has no data")
-        for location in self._stores.ordered(self._image.locations):
+        for location in self.places():
             try:
                 blocks = self._stores.holding(location).read(location)
                 if hasattr(blocks, "close"):

@@ -11,7 +11,7 @@ from calotype.db.leases import PATIENCE, Lease, Leases
 from calotype.model.image import Image, Status
 from calotype.quota import Quota
 from calotype.services.gate import Gate
-from calotype.services.staging import Limit, Staging
+from calotype.services.staging import Limit, Staged, Staging
 from calotype.streams import Body
 
 LOG = logging.getLogger(__name__)
@@ -64,9 +64,16 @@ class Stage:
             self._leases.hold(f"image:{image_id}", patience=PATIENCE) as lease,
             self._staged(image, lease) as staging,
         ):
-            staged = self._staging.keep(staging, body, Limit(room, name), declared=declared)
+            staged = self._keep(staging, body, Limit(room, name), declared)
             self._images.swap(staging, staging.with_(size=staged.size), lease.confirm)
         LOG.info("Image %s: %d bytes are staged", image_id, staged.size)
+
+    def _keep(self, image: Image, body: Body, limit: Limit, declared: int | None) -> Staged:
+        try:
+            return self._staging.keep(image, body, limit, declared=declared)
+        except errors.SizeMismatch as error:
+            LOG.warning("Refused the data of image %s: %s", image.id, error)
+            raise
 
     @contextmanager
     def _staged(self, image: Image, lease: Lease) -> Iterator[Image]:

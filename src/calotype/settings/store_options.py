@@ -233,7 +233,7 @@ CINDER = (
     text("cinder_store_password", None, "The password.", secret=True),
     text("cinder_store_application_credential_id", None, "Login without a user."),
     text("cinder_store_application_credential_secret", None, "Its secret.", secret=True),
-    text("cinder_store_project_name", None, "The project of the volumes. Unset: the caller's."),
+    text("cinder_store_project_name", None, "The project of the volumes."),
     text("cinder_store_project_domain_name", "Default", "The project's domain."),
     text("rootwrap_config", "/etc/glance/rootwrap.conf", "Rules for commands run as root."),
     text("cinder_volume_type", None, "The volume type."),

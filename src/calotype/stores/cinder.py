@@ -83,8 +83,8 @@ class CinderStore:
         return _size(self._volume(location))
 
     def delete(self, location: Location) -> None:
-        volume = self._settled(self._volume(location).id)
-        if volume.status not in ("available", "error", "error_deleting", "error_extending"):
+        volume = self._volume(location)
+        if volume.status != "available":
             self._attachments.bury(volume.id)
             volume = self._settled(volume.id)
         try:

@@ -28,8 +28,10 @@ API_VERSION = "3.54"
 
 #: States in which a volume is on its way into another one.
 PASSING = frozenset(
-    ("creating", "deleting", "attaching", "detaching", "reserved", "extending", "retyping")
-    + ("downloading", "uploading", "backing-up", "maintenance", "restoring-backup")
+    {
+        *("creating", "deleting", "attaching", "detaching", "reserved", "extending", "retyping"),
+        *("downloading", "uploading", "backing-up", "maintenance", "restoring-backup"),
+    }
 )
 _SHORTEST, _LONGEST = 0.1, 2.0
 #: Seconds that `check` gives a server to answer.
@@ -95,18 +97,16 @@ class CinderApi:
         full = any(message.event_id.endswith(("_003", "_007")) for message in found)
         return "; ".join(texts) or "Cinder gives no reason", full
 
-    def await_state(
-        self, volume_id: str, passing: frozenset[str] = PASSING, *, since: str = ""
-    ) -> Any:
+    def await_state(self, volume_id: str, passing: frozenset[str] = PASSING) -> Any:
         """The volume when it is in none of the states `passing`. Raises StoreUnavailable when late.
 
-        `since`: a further state that it is in before anything begins.
+        And DataNotFound when it has gone.
         """
         found: list[Any] = []
 
         def settled() -> bool:
             found[:] = [self.volume(volume_id)]
-            return found[0].status not in passing and found[0].status != since
+            return found[0].status not in passing
 
         if not self.wait(settled):
             raise errors.StoreUnavailable(
@@ -183,7 +183,7 @@ class CinderApi:
         try:
             with translated("list volumes"):
                 client = self._make_client(session, retries=0)
-                client.volumes.list(limit=1)
+                _list_one(client)
                 types = {kind.name: kind for kind in client.volume_types.list()}
             wanted = self.settings.volume_type
             known = set(types) | {kind.id for kind in types.values()}
@@ -199,7 +199,6 @@ class CinderApi:
         """The client of this process."""
         with self._lock:
             if self._pid != os.getpid():
-                # What a parent has open is not ours to close, either.
                 self._session = self._log_in(max(60, self.settings.timeout))
                 self._client = self._make_client(self._session, self.settings.http_retries)
                 self._pid = os.getpid()
@@ -214,14 +213,14 @@ class CinderApi:
             who = v3.ApplicationCredential(
                 auth_url=address,
                 application_credential_id=login.application_credential_id,
-                application_credential_secret=login.application_credential_secret,
+                application_credential_secret=login.application_credential_secret or "",
             )
         else:
             who = v3.Password(
                 auth_url=address,
                 username=login.user_name,
                 user_domain_name=login.user_domain_name,
-                password=login.password,
+                password=login.password or "",
                 project_name=login.project_name,
                 project_domain_name=login.project_domain_name,
             )
@@ -240,6 +239,16 @@ class CinderApi:
             retries=retries,
             connect_retries=retries,
         )
+
+
+def _list_one(client: Any) -> None:
+    try:
+        client.volumes.list(limit=1)
+    except refused.NotFound as error:
+        raise errors.StoreUnavailable(
+            "There is no Cinder at the address of the catalogue, or that of "
+            "cinder_endpoint_template"
+        ) from error
 
 
 @contextmanager

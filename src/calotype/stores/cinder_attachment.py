@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,22 +35,26 @@ class Hold:
     @classmethod
     def begin(cls, path: str) -> "Hold":
         """Make the file of a new attachment."""
-        return cls._lock(path, os.O_CREAT, fcntl.LOCK_SH) or cls.begin(path)
+        # It has its name when it is locked: without a lock it would be one of the dead.
+        descriptor, unnamed = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.rename(unnamed, path)
+        return cls(path, descriptor)
 
     @classmethod
     def join(cls, path: str) -> "Hold | None":
         """A share in it; None when it is not of this machine, or is just being ended."""
-        return cls._lock(path, 0, fcntl.LOCK_SH)
+        return cls._lock(path, fcntl.LOCK_SH)
 
     @classmethod
     def inherit(cls, path: str) -> "Hold | None":
         """All of it, when it is of this machine and its users are dead; else None."""
-        return cls._lock(path, 0, fcntl.LOCK_EX)
+        return cls._lock(path, fcntl.LOCK_EX)
 
     @classmethod
-    def _lock(cls, path: str, flags: int, kind: int) -> "Hold | None":
+    def _lock(cls, path: str, kind: int) -> "Hold | None":
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         with contextlib.suppress(BlockingIOError):

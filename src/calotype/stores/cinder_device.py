@@ -7,12 +7,14 @@ and set up when the first volume is attached.
 
 import contextlib
 import importlib
+import importlib.util
 import logging
 import os
 import shutil
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -42,6 +44,10 @@ class Device(Protocol):
         """Return when all that was written is durable."""
         ...
 
+    def grown(self) -> None:
+        """See that it has become larger."""
+        ...
+
     def close(self) -> None:
         """Let go of it in this process; others may still use it."""
         ...
@@ -55,6 +61,9 @@ class Connector:
     """Makes volumes reachable for one store."""
 
     def __init__(self, settings: CinderSettings) -> None:
+        """Raises ModuleNotFoundError without os-brick, which is not loaded yet."""
+        if importlib.util.find_spec("os_brick") is None:
+            raise ModuleNotFoundError("No module named 'os_brick'", name="os_brick")
         self._settings = settings
         self._properties: dict[str, Any] | None = None
 
@@ -82,6 +91,13 @@ class Connector:
         with _reaching("reach a volume"):
             found = connector.connect_volume(info)
 
+        def grown() -> None:
+            with (
+                _reaching("see the new size of a volume"),
+                contextlib.suppress(NotImplementedError),
+            ):
+                connector.extend_volume(info)
+
         def disconnect() -> None:
             with _reaching("let go of a volume"):
                 connector.disconnect_volume(info, found)
@@ -90,7 +106,7 @@ class Connector:
         if not isinstance(path, str | bytes):
             return _Image(path, disconnect)
         try:
-            return _File(os.fsdecode(path), mode, disconnect)
+            return _File(os.fsdecode(path), mode, grown, disconnect)
         except BaseException:
             with contextlib.suppress(errors.StoreError):
                 disconnect()
@@ -123,10 +139,13 @@ class Connector:
 class _File:
     """A volume as a block device or a file."""
 
-    def __init__(self, path: str, mode: str, disconnect: Callable[[], None]) -> None:
+    def __init__(
+        self, path: str, mode: str, grown: Callable[[], None], disconnect: Callable[[], None]
+    ) -> None:
         flags = os.O_RDWR if mode == "rw" else os.O_RDONLY
         with _reaching("open a volume"):
             self._descriptor = os.open(path, flags | os.O_CLOEXEC)
+        self.grown = grown
         self.disconnect = disconnect
 
     def read(self, offset: int, length: int) -> bytes:
@@ -169,6 +188,9 @@ class _Image:
         with _reaching("write to a volume"):
             self._image.flush()
 
+    def grown(self) -> None:
+        """Ceph tells those who have it open."""
+
     def close(self) -> None:
         self._let_go()
 
@@ -187,27 +209,28 @@ def root_helper(rootwrap: str) -> str:
 
 def _brick(settings: CinderSettings) -> Any:
     """os-brick's module of connectors, set up once in a process."""
-    with _SET_UP:
+    with _SET_UP, warnings.catch_warnings():
+        # It brings eventlet along, which says that it is old, and which is not used here.
+        warnings.simplefilter("ignore")
         # os-brick takes them when it is loaded, or never. Without Ceph they need not be there.
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module("calotype.stores.rbd_library")
         from os_brick.initiator import connector
-        from oslo_config import cfg
+        from os_brick.initiator.connectors import base
 
-        if cfg.CONF.os_brick.lock_path is None:
-            _set_up(settings, cfg.CONF)
+        # These are the settings of os-brick, which it has for itself.
+        if base.CONF.os_brick.lock_path is None:
+            _set_up(settings, base.CONF)
         return connector
 
 
 def _set_up(settings: CinderSettings, conf: Any) -> None:
-    import os_brick
     from os_brick import privileged
     from oslo_privsep import priv_context
 
     locks = os.path.join(settings.mount_point_base, ".locks")
     with _reaching("lock volumes"):
         os.makedirs(locks, mode=0o700, exist_ok=True)
-    os_brick.setup(conf)
     conf.set_default("lock_path", locks, "os_brick")
     if os.geteuid() == 0:
         for context in (privileged.default, privileged.brick_privsep_hide_output):

@@ -29,9 +29,9 @@ class Login:
         if not self.address:
             raise BadSettings("cinder_store_auth_address: must be the address of Keystone")
         if self.application_credential_id or self.application_credential_secret:
-            need = ("application_credential_id", "application_credential_secret")
+            need = ["application_credential_id", "application_credential_secret"]
         else:
-            need = ("user_name", "password", "project_name")
+            need = ["user_name", "password", "project_name"]
         missing = [f"cinder_store_{name}" for name in need if not getattr(self, name)]
         if missing:
             raise BadSettings(

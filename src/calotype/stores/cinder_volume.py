@@ -65,26 +65,27 @@ class VolumeWriter:
     def _submit(self, block: bytes) -> None:
         while len(self._pending) >= IN_FLIGHT:
             self._pending.pop(0).result()
-        assert self._device is not None, "attached on entry"
         if block:
-            self._pending.append(self._threads.submit(self._device.write, self.written, block))
+            write = self._reached().write
+            self._pending.append(self._threads.submit(write, self.written, block))
             self.written += len(block)
 
     def _drain(self) -> None:
         while self._pending:
             self._pending.pop(0).result()
-        assert self._device is not None, "attached on entry"
-        self._device.flush()
+        self._reached().flush()
 
     def _grow(self) -> None:
         """Make the volume twice as large: few steps, and each costs seconds."""
         self._drain()
-        if not self._api.settings.extend_attached:
-            self._open.close()
-            self._api.await_state(self._id)
+        if self._api.settings.extend_attached:
+            self._extend(2 * self._gib)
+            self._reached().grown()
+            return
+        self._open.close()
+        self._api.await_state(self._id)
         self._extend(2 * self._gib)
-        if not self._api.settings.extend_attached:
-            self._attach()
+        self._attach()
 
     def _extend(self, wanted: int) -> None:
         self._api.extend(self._id, wanted)
@@ -95,6 +96,10 @@ class VolumeWriter:
             raise kind(f"Cinder could not extend a volume to {wanted} GiB: {reason}")
         self._gib = wanted
         self.extends += 1
+
+    def _reached(self) -> Device:
+        assert self._device is not None, "attached on entry"
+        return self._device
 
     def _attach(self) -> None:
         self._device = self._open.enter_context(self._attachments.attached(self._id, "rw"))

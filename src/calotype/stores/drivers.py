@@ -11,7 +11,8 @@ from typing import Any
 from calotype.errors import BadSettings
 from calotype.stores.store import Store
 
-#: Makes a store of the given id from its options, by name. Raises BadSettings.
+#: Makes a store from its options, by name. Its id is what the operator named it, empty where the
+#: stores have no names. Raises BadSettings.
 Maker = Callable[[str, Mapping[str, Any]], Store]
 
 
@@ -53,6 +54,7 @@ def _cinder(store_id: str, options: Mapping[str, Any]) -> Store:
 _BROUGHT_BY: Mapping[str, str] = MappingProxyType(
     {
         "boto3": "pip install 'calotype[s3]'",
+        "botocore": "pip install 'calotype[s3]'",
         "swiftclient": "pip install 'calotype[swift]'",
         "cinderclient": "pip install 'calotype[cinder]'",
         "os_brick": "pip install 'calotype[cinder]'",
@@ -67,11 +69,12 @@ def _with_its_library(make: Maker) -> Maker:
         try:
             return make(store_id, options)
         except ModuleNotFoundError as error:
-            brought_by = _BROUGHT_BY.get(error.name or "")
+            brought_by = _BROUGHT_BY.get((error.name or "").partition(".")[0])
             if brought_by is None:
                 raise
+            whose = f"The store {store_id}" if store_id else "A store of [glance_store]"
             raise BadSettings(
-                f"The store {store_id} needs {error.name}, which is not installed: {brought_by}"
+                f"{whose} needs {error.name}, which is not installed: {brought_by}"
             ) from error
 
     return made

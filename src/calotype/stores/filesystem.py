@@ -45,6 +45,7 @@ class FilesystemStore:
         self.traits = Traits(
             type="file",
             schemes=("file", "filesystem"),
+            sparse=settings.thin_provisioning,
             properties={
                 "data_dir": settings.datadirs[0].path,
                 "chunk_size": settings.chunk_size,

@@ -42,6 +42,7 @@ class RbdStore:
             schemes=(SCHEME,),
             sparse=settings.thin_provisioning,
             direct=True,
+            backend=settings.ceph_conf,
             properties={
                 "pool": settings.pool,
                 "chunk_size": settings.object_size,

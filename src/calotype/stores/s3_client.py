@@ -13,9 +13,12 @@ from botocore import exceptions
 from botocore.config import Config
 
 from calotype import errors
+from calotype.stores.s3_address import Login
 from calotype.stores.s3_settings import DEFAULT_REGION, S3Settings
 
 LOG = logging.getLogger(__name__)
+# What it tells of a request in detail holds keys and signatures, and `debug = true` asks for it.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 #: Seconds for a connection, and for an answer. S3 may take its time to put parts together.
 CONNECT, ANSWER = 10, 120
@@ -23,6 +26,9 @@ CONNECT, ANSWER = 10, 120
 ATTEMPTS = 4
 #: The same where somebody waits for the service to start.
 HASTY_CONNECT, HASTY_ANSWER, HASTY_ATTEMPTS = 3, 5, 1
+
+#: Connections that are kept for the next request.
+CONNECTIONS = 64
 
 #: What a failed exchange may leave undecided: whether the server has done it.
 UNDECIDED = (exceptions.HTTPClientError, exceptions.IncompleteReadError)
@@ -34,11 +40,20 @@ _HINTS = {
     "InvalidAccessKeyId": "the key is not known there: see s3_store_access_key",
     "SignatureDoesNotMatch": "the secret is not that of the key: see s3_store_secret_key",
     "AccessDenied": "the key may not do this: see s3_store_access_key and the bucket's policy",
-    "RequestTimeTooSkewed": "the clocks of the two machines differ too much",
+    "RequestTimeTooSkewed": "the clocks of the two machines differ too much: set them right",
     "AuthorizationHeaderMalformed": "the region is another one: see s3_store_region_name",
     "PermanentRedirect": "the bucket is in another region: see s3_store_region_name",
     "InvalidBucketName": "the name is not allowed: see s3_store_bucket",
     "403": "the key may not do this: see s3_store_access_key, s3_store_secret_key",
+}
+
+#: Why there was no answer.
+_UNREACHED: dict[type[Exception], str] = {
+    exceptions.SSLError: "its certificate is not trusted: see s3_store_cacert",
+    exceptions.ProxyConnectionError: "the proxy that the environment names does not answer",
+    exceptions.ConnectTimeoutError: "nothing answers there: see s3_store_host",
+    exceptions.EndpointConnectionError: "nothing answers there: see s3_store_host",
+    exceptions.ReadTimeoutError: "it does not answer in time",
 }
 
 
@@ -48,41 +63,43 @@ class S3Client:
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._made: tuple[int, Any] | None = None
+        self._login = Login(settings.access_key, settings.secret_key)
+        self._made: dict[tuple[int, Login], Any] = {}
         self._has_bucket = False
 
-    def get(self, *, create: bool = False) -> Any:
-        """The client of this process, which all its threads may use.
-
-        `create`: make the bucket, if it is missing.
-        """
+    def get(self, login: Login | None = None) -> Any:
+        """The client of this process, which all its threads may use; by our keys or others."""
+        wanted = (os.getpid(), login or self._login)
         with self._lock:
-            if self._made is None or self._made[0] != os.getpid():
-                self._made = (os.getpid(), self._make(CONNECT, ANSWER, ATTEMPTS))
-                self._has_bucket = False
-            client = self._made[1]
-            if create and not self._has_bucket:
-                with translated("cannot make the bucket"):
-                    ensure_bucket(client, self._settings)
-                self._has_bucket = True
-            return client
+            if wanted not in self._made:
+                self._made[wanted] = self._make(wanted[1], CONNECT, ANSWER, ATTEMPTS)
+            return self._made[wanted]
+
+    def need_bucket(self) -> None:
+        """Make the bucket if it is missing and the settings say so."""
+        if self._settings.create_bucket and not self._has_bucket:
+            with translated("cannot make the bucket"):
+                ensure_bucket(self.get(), self._settings)
+            self._has_bucket = True
 
     @contextmanager
     def hasty(self) -> Iterator[Any]:
         """A client that gives up soon, for the length of the block."""
-        client = self._make(HASTY_CONNECT, HASTY_ANSWER, HASTY_ATTEMPTS)
+        client = self._make(self._login, HASTY_CONNECT, HASTY_ANSWER, HASTY_ATTEMPTS)
         try:
             yield client
         finally:
             client.close()
 
-    def _make(self, connect: int, answer: int, attempts: int) -> Any:
+    def _make(self, login: Login, connect: int, answer: int, attempts: int) -> Any:
         settings = self._settings
         config = Config(
             connect_timeout=connect,
             read_timeout=answer,
             retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=64,
+            max_pool_connections=max(CONNECTIONS, settings.threads),
+            # A proxy that the environment names is for what lies elsewhere.
+            proxies={} if settings.is_here else None,
             request_checksum_calculation=settings.check_requests,
             response_checksum_validation=settings.check_responses,
             s3={
@@ -95,8 +112,8 @@ class S3Client:
         return session.client(
             "s3",
             endpoint_url=settings.endpoint,
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=settings.secret_key,
+            aws_access_key_id=login.access_key,
+            aws_secret_access_key=login.secret_key,
             region_name=settings.region,
             verify=settings.ca_file or True,
             config=config,
@@ -139,8 +156,10 @@ def translated(doing: str) -> Iterator[None]:
     except exceptions.ClientError as error:
         raise _answered(doing, error) from error
     except exceptions.BotoCoreError as error:
-        LOG.warning("S3: %s: %s", doing, type(error).__name__)
-        raise errors.StoreUnavailable(f"The store is not usable now ({doing}: {error})") from error
+        why = next((text for kind, text in _UNREACHED.items() if isinstance(error, kind)), None)
+        text = f"{doing}: {why or type(error).__name__}"
+        LOG.warning("S3: %s", text)
+        raise errors.StoreUnavailable(f"The store is not usable now ({text})") from error
 
 
 def _answered(doing: str, error: exceptions.ClientError) -> errors.Error:

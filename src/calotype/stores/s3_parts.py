@@ -5,7 +5,7 @@ in memory, or, where it is larger than MEMORY, in a temporary file.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,8 +22,12 @@ MOST_PARTS = 10_000
 LARGEST_PART = 5 << 30
 LARGEST_OBJECT = 5 << 40
 #: With data of unknown size the parts double after so many: 10,000 of them hold 5 TiB then.
-DOUBLED_AFTER = 1000
+DOUBLED_AFTER = 900
+#: Parts in files at once: one is filled while the other is sent.
+_FILES = 2
 _BLOCK = MIB
+#: Seconds of waiting after which somebody wants to hear of it.
+_PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -46,24 +50,34 @@ class Cut:
         """How many parts may be on their way: one, when nobody knows how many there will be."""
         if self.size is None:
             return 1
-        return max(1, min(threads, self.memory // self.length(1)))
+        return min(threads, self.memory // self.length(1) or _FILES)
 
 
 #: A part on its way.
-Part = bytes | IO[bytes]
+Part = bytearray | IO[bytes]
 
 
 def take(source: Source, length: int, memory: int = MEMORY) -> Part:
     """The next bytes of a source, or a file of them at its beginning; empty at the source's end."""
     if length <= memory:
-        return b"".join(_pieces(source, length))
+        return _in_memory(source, length)
     with ExitStack() as undo:
         part = undo.enter_context(tempfile.TemporaryFile())
         part.writelines(_pieces(source, length))
         if not part.tell():
-            return b""
+            return bytearray()
         part.seek(0)
         undo.pop_all()
+    return part
+
+
+def _in_memory(source: Source, length: int) -> bytearray:
+    """The bytes in one place from the start: to join pieces would need the room twice."""
+    part, end = bytearray(length), 0
+    for piece in _pieces(source, length):
+        part[end : end + len(piece)] = piece
+        end += len(piece)
+    del part[end:]
     return part
 
 
@@ -75,7 +89,7 @@ def _pieces(source: Source, length: int) -> Iterator[bytes | memoryview]:
 
 def length_of(part: Part) -> int:
     """How many bytes a part has."""
-    if isinstance(part, bytes):
+    if isinstance(part, bytearray):
         return len(part)
     length = part.seek(0, 2)
     part.seek(0)
@@ -88,7 +102,7 @@ def closing(part: Part) -> Iterator[None]:
     try:
         yield
     finally:
-        if not isinstance(part, bytes):
+        if not isinstance(part, bytearray):
             part.close()
 
 
@@ -101,10 +115,12 @@ class Sending:
     """Work on several threads, of which no more than `at_once` is begun; use as a context manager.
 
     What one of them raises is raised by `begin` or `finish`; leaving waits for all that has begun.
+    `waiting` is called now and then while one has to wait.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, waiting: Callable[[], None] = lambda: None) -> None:
         self._at_once = at_once
+        self._waiting = waiting
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="s3")
         self._running: set[Future[Any]] = set()
 
@@ -125,7 +141,9 @@ class Sending:
 
     def _reap(self, most: int) -> None:
         while len(self._running) > most:
-            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+            done, self._running = wait(self._running, _PATIENCE, FIRST_COMPLETED)
+            if not done:
+                self._waiting()
             for future in done:
                 future.result()
 
@@ -141,3 +159,9 @@ def need_possible(size: int | None) -> None:
     """Raise StoreFull for more than an object can be."""
     if size is not None and size > LARGEST_OBJECT:
         raise errors.StoreFull(f"An S3 store holds objects up to {LARGEST_OBJECT} bytes")
+
+
+def need_possible_number(part: int) -> None:
+    """Raise StoreFull for more parts than an object can have."""
+    if part > MOST_PARTS:
+        raise errors.StoreFull(f"An S3 store holds objects of up to {MOST_PARTS} parts")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -53,7 +54,7 @@ class S3Settings:
         ca_file = options.get("s3_store_cacert") or None
         if ca_file and not os.path.exists(ca_file):
             raise BadSettings(f"s3_store_cacert: there is no file {ca_file}")
-        given = {
+        given: dict[str, Any] = {
             "region": options.get("s3_store_region_name"),
             "addressing": options.get("s3_store_bucket_url_format"),
             "create_bucket": options.get("s3_store_create_bucket_on_put"),
@@ -82,6 +83,15 @@ class S3Settings:
     def host(self) -> str:
         """The host of the endpoint with its port, as urls name it."""
         return self.endpoint.partition("://")[2]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the service is on this machine."""
+        name = urlsplit(self.endpoint).hostname or ""
+        try:
+            return ip_address(name).is_loopback
+        except ValueError:
+            return name == "localhost" or name.endswith(".localhost")
 
 
 def _mib(number: int | None) -> int | None:

@@ -45,6 +45,8 @@ class Traits:
     sparse: bool = False
     #: Others of the cloud make use of the location itself, e.g. to clone from it.
     direct: bool = False
+    #: Which backend of its type it is in, as far as its options tell: those of one may copy within.
+    backend: str = ""
     properties: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -176,6 +178,10 @@ _POWERS: Mapping[str, type] = {
     "opens files": OpensFiles,
     "sweeping": Sweeps,
 }
+
+
+#: All powers by name, in the order in which they are told.
+POWERS = ("range", "sparse", "direct url", *_POWERS)
 
 
 def powers(store: Store) -> list[str]:
