@@ -48,6 +48,14 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def fast_folder() -> str | None:
+    """Memory, if there is plenty: making tables is five times faster there than on a disk."""
+    memory = Path("/dev/shm")
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30:
+        return str(memory)
+    return None
+
+
 def program(name: str, *folders: str, brought_by: str) -> str:
     """The path of a program, looked for in PATH and `folders`. Raises Missing."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *folders])

@@ -15,6 +15,8 @@ SOURCES = sorted(ROOT.glob("src/calotype/**/*.py"))
 #: The layers that may use each library. A new one is a decision: see docs/adr/0002-dependencies.md.
 LIBRARIES: dict[str, set[str]] = {
     "alembic": {"db"},
+    "boto3": {"stores"},
+    "botocore": {"stores"},
     "cinderclient": {"stores"},
     "falcon": {"api", "app"},
     "fastjsonschema": {"api"},
@@ -31,7 +33,12 @@ LIBRARIES: dict[str, set[str]] = {
     "oslo_policy": {"policy"},
     "oslo_privsep": {"stores"},
     "oslo_utils": {"formats"},
+    "rados": {"stores"},
+    "rbd": {"stores"},
+    "requests": {"stores"},
     "sqlalchemy": {"db"},
+    "swiftclient": {"stores"},
+    "urllib3": {"stores"},
     "webob": {"api"},
     "yaml": {"api", "policy"},
 }

@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -58,6 +61,11 @@ osd failsafe full ratio = .99
 mgr stats period = 1
 mgr tick period = 1
 mgr initial modules =
+# What must be agreed upon, e.g. a snapshot, need not wait for more of its kind.
+paxos propose interval = 0.05
+paxos min wait = 0.01
+# A client that was killed counts as gone after so many seconds.
+osd client watch timeout = 10
 {class_dir}
 ms bind ipv6 = false
 [client]
@@ -150,6 +158,15 @@ class Ceph:
         """Remove a pool with all that is in it."""
         self.ceph("osd", "pool", "rm", name, name, "--yes-i-really-really-mean-it")
 
+    @contextlib.contextmanager
+    def without_disks(self) -> Iterator[None]:
+        """The disk of the cluster does not answer within; its data stays."""
+        os.kill(self._disk.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._disk.pid, signal.SIGCONT)
+
     def status(self) -> dict[str, Any]:
         """What `ceph status` says."""
         said: dict[str, Any] = json.loads(self.ceph("status", "--format", "json"))
@@ -233,7 +250,7 @@ class Ceph:
         self._tool("ceph-authtool", "--create-keyring", keyring, "-n", "osd.0",
                    "--add-key", secret)  # fmt: skip
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", number)
-        self._daemon("ceph-osd", "-i", "0").wait_until(
+        self._disk = self._daemon("ceph-osd", "-i", "0").wait_until(
             lambda: json.loads(self.ceph("osd", "stat", "--format", "json"))["num_up_osds"] == 1
         )
 

@@ -33,6 +33,12 @@ user_domain_id = default
 project_domain_id = default
 """
 
+#: What Nova says of the machine that a volume gets attached to.
+_MACHINE = {
+    "host": "elsewhere", "ip": "127.0.0.1", "initiator": "iqn.2024-01.example:elsewhere",
+    "platform": "x86_64", "os_type": "linux", "multipath": False,
+}  # fmt: skip
+
 Options = Mapping[str, object]
 
 
@@ -226,7 +232,7 @@ class Volumes:
         )
 
     def held(self) -> set[str]:
-        found = {f"{it.name} {it.status} {it.id}" for it in self._client.volumes.list()}
+        found = {f"{it.name} {it.id}" for it in self._client.volumes.list()}
         found |= {f"attachment {it.id}" for it in self._client.attachments.list()}
         return found | {f"snapshot {it.id}" for it in self._client.volume_snapshots.list()}
 
@@ -234,7 +240,8 @@ class Volumes:
     def using(self, url: str) -> Iterator[None]:
         """A machine that has the volume, as Nova tells it."""
         volume, machine = url.rpartition("/")[2], str(uuid.uuid4())
-        made = self._client.attachments.create(volume, None, machine)
+        made = self._client.attachments.create(volume, _MACHINE, machine)
+        self._client.attachments.complete(made["id"])
         try:
             yield
         finally:

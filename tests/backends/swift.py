@@ -3,9 +3,9 @@
 Who asks may show a token of Swift's own (tempauth), one of Keystone, or sign as for S3.
 """
 
+import getpass
 import json
 import os
-import getpass
 import shutil
 import subprocess
 import tempfile
@@ -21,7 +21,7 @@ from tests.servers import HOST, Missing, Process, free_port, program
 #: The user of Keystone whose data the store's is, and who may reach into all accounts.
 STORE = Person("store", "storage")
 #: Bytes that an object may have; data that is larger goes in segments.
-LARGEST = 64 << 20
+LARGEST = 12 << 20
 
 _CONSTRAINTS = """\
 [swift-hash]

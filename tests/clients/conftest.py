@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients.people import User, user_of
+from tests.clients.warm import cool_down
 from tests.imports.web import Web, serving
 from tests.keystone import ADMIN, MEMBER, OTHER, READER, Keystone, Person, peers
 from tests.servers import Missing
@@ -100,13 +101,15 @@ class Cloud:
 
 
 @pytest.fixture(scope="session")
-def programs(missing_server: MissingServer) -> Path:
+def programs(missing_server: MissingServer) -> Iterator[Path]:
     """Where the released clients are."""
     try:
-        return peers() / "bin"
+        found = peers() / "bin"
     except Missing as reason:
         missing_server("Keystone and the clients", str(reason))
         raise
+    yield found
+    cool_down()
 
 
 @pytest.fixture(scope="session")

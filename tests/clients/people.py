@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from tests.clients.warm import warm
 from tests.keystone import Keystone, Person
 
 #: Seconds that a command may take; each takes about one.
@@ -116,7 +117,16 @@ class User:
 
     def script(self, path: Path, *arguments: str | Path) -> Any:
         """Run a Python program with openstacksdk; what it prints, as JSON."""
-        return self._run("python", (path, *arguments), self.openstack_environment, 0).json
+        printed = subprocess.run(
+            [self.programs / "python", path, *arguments],
+            env=_environment(self.openstack_environment),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=True,
+        ).stdout
+        return json.loads(printed)
 
     def glance_at_terminal(self, *arguments: str | Path) -> str:
         """What `glance …` shows on a terminal, where progress is drawn."""
@@ -175,15 +185,13 @@ class User:
         # A terminal in front: from anything else the clients would read the data of an image.
         ours, theirs = os.openpty()
         try:
-            done = subprocess.run(
-                [self.programs / program, *arguments],
-                env=_environment(environment),
-                cwd=self.folder,
-                capture_output=True,
-                timeout=PATIENCE,
-                check=False,
-                stdin=theirs if standard_input is None else None,
-                input=standard_input,
+            done = warm(self.programs).run(
+                program,
+                [str(part) for part in arguments],
+                _environment(environment),
+                self.folder,
+                theirs if standard_input is None else standard_input,
+                PATIENCE,
             )
         finally:
             os.close(ours)

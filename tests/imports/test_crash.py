@@ -49,7 +49,7 @@ class Site:
             extra=extra,
             arguments=("--no-worker", "--workers", "1"),
         )
-        assert self.service.run("db", "sync").returncode == 0
+        self.service.make_tables()
         self.service.start()
         self.workers: list[Process] = []
 

@@ -24,10 +24,12 @@ class Halting:
     """Waits for a word after its first block."""
 
     def __init__(self, data: bytes) -> None:
-        self._stream = Stream(data, piece=len(data) // 2)
+        self._stream = Stream(data)
+        self._waited = False
 
     def read(self, size: int, /) -> memoryview:
-        if 0 < self._stream.position < 9 * MIB and self._stream.position >= 4 * MIB:
+        if self._stream.position >= 4 * MIB and not self._waited:
+            self._waited = True
             say("first block")
             sys.stdin.readline()
         return self._stream.read(size)

@@ -53,7 +53,7 @@ class Site:
 
     def start(self) -> None:
         """The API and two workers."""
-        assert self.service.run("db", "sync").returncode == 0
+        self.service.make_tables()
         self.service.start()
         self.workers = [self._worker(), self._worker()]
 

@@ -44,6 +44,7 @@ class Shelf(MemoryStore):
         self.closed = 0
         self._opened: list[Iterator[bytes]] = []
         self.each: Callable[[int], None] = lambda number: None
+        self.when_closed: Callable[[], None] = lambda: None
 
     def read(
         self, location: Location, offset: int = 0, length: int | None = None
@@ -62,6 +63,7 @@ class Shelf(MemoryStore):
                 yield block
         finally:
             self.closed += 1
+            self.when_closed()
 
 
 class Site:
@@ -419,6 +421,26 @@ def test_an_image_deleted_before_it_began(site: Site) -> None:
     Deletes(site.database).begin(site.images.get(image.id))
     assert "deleted" in site.attempt(task).message
     assert site.slow.reads == 0
+
+
+def test_a_delete_that_is_refused_because_of_the_reading_does_not_matter(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "LOOK", 0.0)
+    image = site.image()
+    task = site.begin(image)
+
+    def each(number: int) -> None:
+        if site.slow.closed == 0 and number == 1:
+            Deletes(site.database).begin(site.images.get(image.id))
+
+    site.slow.each = each
+    site.slow.when_closed = lambda: (
+        Deletes(site.database).cancel(image) if site.slow.closed == 1 else None
+    )
+    assert site.attempt(task).status is TaskStatus.SUCCESS
+    assert site.slow.reads == 2
+    assert site.has(image) == (digest("md5"), "sha512", digest("sha512"))
 
 
 def test_a_delete_that_the_store_refused_leaves_all_as_it_was(site: Site) -> None:

@@ -167,7 +167,7 @@ class Delivery:
         return [arrival for branch in branches if (arrival := _arrival(branch))]
 
     def _take(self, image: Image, size: int, store_id: str, branch: Branch) -> Location:
-        store = self._stores.entry(store_id).store
+        store = self._stores.entry(store_id).for_owner(image.owner)
         return self._placed(image, size, store_id, lambda: store.put(image.id, branch, size))
 
     def _placed(

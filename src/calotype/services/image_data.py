@@ -201,7 +201,7 @@ class ImageData:
         )
 
     def _put(self, target: Entry, image: Image, intake: Intake, declared: int | None) -> _Stored:
-        store = target.store
+        store = target.for_owner(image.owner)
         try:
             try:
                 return _Stored(store, store.put(image.id, intake, declared))

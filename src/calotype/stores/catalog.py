@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calotype import errors
 from calotype.model.location import Location
-from calotype.stores.store import Recognizes, Store
+from calotype.stores.store import ByOwner, Recognizes, Store
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Entry:
     description: str | None = None
     weight: int = 0
     reserved: bool = False
+
+    def for_owner(self, owner: str | None) -> Store:
+        """Where new data of that owner goes; mostly the store itself."""
+        return self.store.of(owner) if isinstance(self.store, ByOwner) else self.store
 
 
 class Catalog:

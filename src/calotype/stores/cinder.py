@@ -15,10 +15,11 @@ from typing import Any
 
 from calotype import errors
 from calotype.model.location import Location
-from calotype.stores.cinder_api import PASSING, CinderApi, Refused
+from calotype.stores.cinder_api import PASSING, CinderApi
 from calotype.stores.cinder_attachment import Attachments
+from calotype.stores.cinder_errors import Refused
 from calotype.stores.cinder_settings import CinderSettings
-from calotype.stores.cinder_volume import BLOCK, GIB, VolumeWriter, gib
+from calotype.stores.cinder_volume import GIB, VolumeWriter, gib, read_ahead
 from calotype.stores.store import KEY, UNFINISHED, Source, Traits
 
 __all__ = ["CinderSettings", "CinderStore"]
@@ -27,6 +28,8 @@ LOG = logging.getLogger(__name__)
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _PREFIX = "image-"
+#: The name in the metadata of a volume for the store that has made it.
+_STORE = "calotype_store"
 _GONE = frozenset(("deleting", "deleted"))
 
 
@@ -72,12 +75,7 @@ class CinderStore:
         if offset >= end:
             return
         with self._attachments.attached(volume.id, "ro") as device:
-            while offset < end:
-                block = device.read(offset, min(BLOCK, end - offset))
-                if not block:
-                    raise errors.StoreError(f"The volume {volume.id} is shorter than its image")
-                yield block
-                offset += len(block)
+            yield from read_ahead(device, offset, end)
 
     def size(self, location: Location) -> int:
         return _size(self._volume(location))
@@ -141,8 +139,10 @@ class CinderStore:
         return volume
 
     def _named(self, key: str) -> list[Any]:
+        """What this store has made for a key; other stores may have volumes in the same project."""
         found = self._api.volumes(f"{_PREFIX}{key}")
-        return [volume for volume in found if _is_of(volume, key)]
+        mine = [volume for volume in found if volume.metadata.get(_STORE, "") == self._id]
+        return [volume for volume in mine if _is_of(volume, key)]
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
@@ -173,6 +173,7 @@ class CinderStore:
             "glance_image_id": key,
             "image_size": str(size or 0),
             "image_owner": self._api.project_id(),
+            **({_STORE: self._id} if self._id else {}),
         }
         return self._api.create(f"{_PREFIX}{key}", gib(size or 0), metadata)
 

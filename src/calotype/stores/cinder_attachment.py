@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from calotype import errors
-from calotype.stores.cinder_api import CinderApi, Refused
+from calotype.stores.cinder_api import CinderApi
 from calotype.stores.cinder_device import Connector, Device
+from calotype.stores.cinder_errors import Refused
 
 LOG = logging.getLogger(__name__)
 

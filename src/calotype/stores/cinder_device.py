@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -209,12 +210,8 @@ def root_helper(rootwrap: str) -> str:
 
 def _brick(settings: CinderSettings) -> Any:
     """os-brick's module of connectors, set up once in a process."""
-    with _SET_UP, warnings.catch_warnings():
-        # It brings eventlet along, which says that it is old, and which is not used here.
-        warnings.simplefilter("ignore")
-        # os-brick takes them when it is loaded, or never. Without Ceph they need not be there.
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module("calotype.stores.rbd_library")
+    with _SET_UP:
+        _load()
         from os_brick.initiator import connector
         from os_brick.initiator.connectors import base
 
@@ -222,6 +219,33 @@ def _brick(settings: CinderSettings) -> Any:
         if base.CONF.os_brick.lock_path is None:
             _set_up(settings, base.CONF)
         return connector
+
+
+def _load() -> None:
+    """Load os-brick, in a thread that nobody joins.
+
+    It brings eventlet along, which loads a `threading` of its own. That takes the thread it is
+    loaded in for the main one, and whoever joins that thread waits for good.
+    """
+    if "os_brick.initiator.connector" not in sys.modules:
+        loaded: Future[None] = Future()
+        threading.Thread(target=_load_here, args=(loaded,), name="os-brick", daemon=True).start()
+        loaded.result()
+
+
+def _load_here(loaded: "Future[None]") -> None:
+    try:
+        with warnings.catch_warnings():
+            # Eventlet says that it is old; it is not used here.
+            warnings.simplefilter("ignore")
+            # os-brick takes them when it is loaded, or never. Without Ceph they need not be there.
+            with contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module("calotype.stores.rbd_library")
+            importlib.import_module("os_brick.initiator.connector")
+    except BaseException as error:
+        loaded.set_exception(error)
+    else:
+        loaded.set_result(None)
 
 
 def _set_up(settings: CinderSettings, conf: Any) -> None:

@@ -1,6 +1,6 @@
 """Writing an image into a volume: large blocks, several on their way, growing where it must."""
 
-import logging
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,12 +12,12 @@ from calotype.stores.cinder_attachment import Attachments
 from calotype.stores.cinder_device import Device
 from calotype.stores.store import Source
 
-LOG = logging.getLogger(__name__)
-
 GIB = 1 << 30
 #: Bytes written, and read, at a time, and how many such blocks may be on their way.
 BLOCK = 4 << 20
 IN_FLIGHT = 4
+#: How many blocks are fetched before they are asked for.
+AHEAD = 2
 
 
 def gib(size: int) -> int:
@@ -103,6 +103,25 @@ class VolumeWriter:
 
     def _attach(self) -> None:
         self._device = self._open.enter_context(self._attachments.attached(self._id, "rw"))
+
+
+def read_ahead(device: Device, offset: int, end: int) -> Iterator[bytes]:
+    """What lies there, in blocks; the next ones are fetched meanwhile."""
+    with ThreadPoolExecutor(AHEAD, thread_name_prefix="cinder-read") as threads:
+        coming: deque[Future[bytes]] = deque()
+        for start in range(offset, end, BLOCK):
+            coming.append(threads.submit(_read, device, start, min(BLOCK, end - start)))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _read(device: Device, offset: int, length: int) -> bytes:
+    block = device.read(offset, length)
+    if len(block) < length:
+        raise errors.StoreError("The volume is shorter than its image")
+    return block
 
 
 def _blocks(source: Source) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from calotype import errors
@@ -54,9 +54,10 @@ class RbdStore:
     # -- the five methods of a store ------------------------------------------------------------
 
     def put(self, key: str, source: Source, size: int | None) -> Location:
-        with self._filling(key, size or 0, size) as (writer, location):
+        length = min(self._settings.object_size, rbd_streams.PIECE)
+        with self._filling(key, size or 0, length, declared=size) as (writer, location):
             offset = 0
-            for piece in rbd_streams.pieces(source, self._piece):
+            for piece in rbd_streams.pieces(source, length):
                 writer.write(piece, offset)
                 offset += len(piece)
             writer.finish(offset)
@@ -122,29 +123,28 @@ class RbdStore:
         address = holder._address(location)
         with _open(holder._cluster, address, address.snapshot) as (pool, image):
             size = image.size()
-            with self._filling(key, size, None) as (writer, copy):
+            with self._filling(key, size, rbd_streams.READ) as (writer, copy):
                 ranges = rbd_streams.allocated(image)
                 failed = holder._cluster.failed
-                for offset, piece in Reader(pool, image, address.snapshot, ranges, failed):
-                    writer.write(piece, offset)
-                    tell(offset + len(piece))
+                reader = Reader(pool, image, address.snapshot, ranges, failed)
+                with closing(reader):
+                    for offset, piece in reader:
+                        writer.write(piece, offset)
+                        tell(offset + len(piece))
                 writer.finish(size)
         tell(size)
         return copy
 
     # -- how -------------------------------------------------------------------------------------
 
-    @property
-    def _piece(self) -> int:
-        return min(self._settings.object_size, rbd_streams.PIECE)
-
     @contextmanager
     def _filling(
-        self, key: str, size: int, declared: int | None
+        self, key: str, size: int, piece: int, *, declared: int | None = None
     ) -> Iterator[tuple[Writer, Location]]:
         """A new image to be filled within, and where it then lies; gone again after a failure.
 
-        `declared`: bytes for which there must be room at once. Raises DataExists, StoreFull.
+        `piece`: the length of its pieces. `declared`: bytes for which there must be room at once.
+        Raises DataExists, StoreFull.
         """
         settings, cluster = self._settings, self._cluster
         location = Location(self._new_address(key).url)
@@ -161,11 +161,14 @@ class RbdStore:
                         image,
                         size,
                         cluster.failed,
-                        piece=self._piece,
+                        piece=piece,
                         room=room,
                         thin=settings.thin_provisioning,
                     )
-                    yield writer, location
+                    try:
+                        yield writer, location
+                    finally:
+                        writer.settle()
             except rbd.ImageExists as error:
                 raise errors.DataExists(url=location.url) from error
 
@@ -205,7 +208,9 @@ class _Blocks(Iterator[bytes]):
             pool, image = found
             rest = max(0, image.size() - offset)
             part = (offset, rest if length is None else min(rest, length))
-            self._reader = Reader(pool, image, address.snapshot, iter([part]), cluster.failed)
+            reader = Reader(pool, image, address.snapshot, iter([part]), cluster.failed)
+            opening.callback(reader.close)
+            self._reader: Iterator[tuple[int, bytes]] = reader
             self._open = opening.pop_all()
 
     def __next__(self) -> bytes:
@@ -218,6 +223,7 @@ class _Blocks(Iterator[bytes]):
 
     def close(self) -> None:
         """Close the image, also before the end."""
+        self._reader = iter(())
         self._open.close()
 
 

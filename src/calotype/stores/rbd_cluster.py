@@ -80,12 +80,12 @@ class Cluster:
     @contextmanager
     def pool(self, name: str) -> Iterator[Any]:
         """A pool of the cluster, opened; what Ceph raises within is translated."""
-        with self.translating():
-            handle = self._connected()
-            with _opened(handle, name) as pool:
-                # Without this a write to a full pool does not fail: it waits for room.
-                pool.set_osdmap_full_try()
-                yield pool
+        if not self._is_alive(name):
+            self._forget()
+        with self.translating(), _opened(self._connected(), name) as pool:
+            # Without this a write to a full pool does not fail: it waits for room.
+            pool.set_osdmap_full_try()
+            yield pool
 
     def features(self) -> int:
         """The features of new images, as the configuration of the cluster wants them."""
@@ -129,6 +129,17 @@ class Cluster:
         if code in (errno.EPERM, errno.EACCES):
             text = f"{text}. {_permissions(self._settings)}"
         return kind(f"Ceph says: {text}")
+
+    def _is_alive(self, name: str) -> bool:
+        """Whether the cluster still answers this connection. It tells only those who ask."""
+        with self.translating(), _opened(self._connected(), name) as pool:
+            try:
+                pool.stat("rbd_info")
+            except rados.ObjectNotFound:
+                return True
+            except rados.Error as error:
+                return getattr(error, "errno", None) not in _LOST
+        return True
 
     def _connected(self) -> Any:
         with self._lock:

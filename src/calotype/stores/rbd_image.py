@@ -25,8 +25,13 @@ def new_image(pool: Any, name: str, size: int, *, order: int, features: int) -> 
 
     Raises rbd.ImageExists.
     """
+    made = True
     try:
-        rbd.RBD().create(pool, name, size, order=order, old_format=False, features=features)
+        try:
+            rbd.RBD().create(pool, name, size, order=order, old_format=False, features=features)
+        except rbd.Error:
+            made = False
+            raise
         with rbd.Image(pool, name) as image:
             image.metadata_set(MARK, "1")
             yield image
@@ -34,10 +39,9 @@ def new_image(pool: Any, name: str, size: int, *, order: int, features: int) -> 
             image.protect_snap(SNAPSHOT)
             # Last, so that whatever is interrupted bears it. Clones would inherit it.
             image.metadata_remove(MARK)
-    except rbd.ImageExists:
-        raise
     except BaseException:
-        _discard(pool, name)
+        if made:
+            _discard(pool, name)
         raise
 
 
@@ -85,10 +89,10 @@ def remove_image(pool: Any, name: str, snapshot: str | None) -> None:
         # Somebody cloned it in this very moment: the clone keeps the data, under no name.
         LOG.warning("The image %s was cloned while it was deleted: Ceph's trash has it", name)
         rbd.RBD().trash_move(pool, name, 0)
-    except rbd.ImageBusy as error:
-        if had:
-            _put_back(pool, name, snapshot)
-        raise errors.DataInUse("Somebody has the image open in Ceph") from error
+    except (rbd.ImageBusy, rbd.ImageNotFound) as error:
+        if had and _put_back(pool, name, snapshot):
+            raise errors.DataInUse(f"Ceph does not remove the image now: {error}") from error
+        raise
 
 
 def _refuse_if_used(image: Any, snapshot: str | None) -> None:
@@ -128,8 +132,14 @@ def _remove_snapshot(image: Any, snapshot: str | None) -> None:
         raise
 
 
-def _put_back(pool: Any, name: str, snapshot: str | None) -> None:
-    """Give an image its snapshot again: no byte of it has changed."""
-    with rbd.Image(pool, name) as image:
-        image.create_snap(snapshot)
-        image.protect_snap(snapshot)
+def _put_back(pool: Any, name: str, snapshot: str | None) -> bool:
+    """Give an image its snapshot again, of which no byte has changed; False when it is gone."""
+    try:
+        with rbd.Image(pool, name) as image:
+            image.create_snap(snapshot)
+            image.protect_snap(snapshot)
+    except rbd.ImageNotFound:
+        return False
+    except rbd.Error as error:
+        LOG.error("The image %s has lost its snapshot %s: %s", name, snapshot, error)
+    return True

@@ -37,13 +37,13 @@ def _load_from(name: str, folders: Sequence[str]) -> ModuleType:
     spec = importlib.machinery.PathFinder.find_spec(name, list(folders))
     if spec is None or not isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
         raise ModuleNotFoundError(f"No module named {name!r} fits this Python", name=name)
-    module = importlib.util.module_from_spec(spec)
-    # `rbd` looks for `rados` here.
-    sys.modules[name] = module
     try:
+        module = importlib.util.module_from_spec(spec)
+        # `rbd` looks for `rados` here.
+        sys.modules[name] = module
         spec.loader.exec_module(module)
     except ImportError as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise ModuleNotFoundError(f"{name} cannot be loaded: {error}", name=name) from error
     return module
 

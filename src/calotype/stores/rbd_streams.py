@@ -10,12 +10,13 @@ from calotype import errors
 from calotype.stores.rbd_library import rados
 from calotype.stores.store import Source
 
-#: Most bytes of one piece.
-PIECE = 8 << 20
+#: Most bytes of one piece that is written.
+PIECE = 4 << 20
 #: Most bytes under way, for one image.
-UNDER_WAY = 32 << 20
-#: Bytes asked for at a time when reading, and how many such pieces at most.
-READ, AHEAD = 4 << 20, 4
+UNDER_WAY = 16 << 20
+#: Bytes asked for at a time when reading, and how many such pieces at most. Larger ones are no
+#: faster, but are given memory by each of the library's threads in turn, which keeps it.
+READ, AHEAD = 1 << 20, 8
 #: By how much an image of unknown size grows at first; doubled each time up to MOST_GROWTH.
 FIRST_GROWTH, MOST_GROWTH = 64 << 20, 8 << 30
 #: Over how much of an image one looks at a time for what holds data.
@@ -84,6 +85,15 @@ class Writer:
         if self._size != size:
             self._resize(size)
 
+    def settle(self) -> None:
+        """Wait until nothing is under way, whatever comes of it: before the image is closed."""
+        try:
+            while self._under_way:
+                self._under_way.popleft().wait_for_complete_and_cb()
+        finally:
+            if self._under_way:  # interrupted; closing the image now would never end
+                self.settle()
+
     def _land(self) -> None:
         completion = self._under_way.popleft()
         completion.wait_for_complete_and_cb()
@@ -149,6 +159,16 @@ class Reader(Iterator[tuple[int, bytes]]):
         if code < 0:
             raise self._failed(-code)
         return offset, box[0]
+
+    def close(self) -> None:
+        """Read no further, and wait until nothing is under way: before the image is closed."""
+        self._wanted = iter(())
+        try:
+            while self._under_way:
+                self._under_way.popleft()[1].wait_for_complete_and_cb()
+        finally:
+            if self._under_way:
+                self.close()
 
     def _read_ahead(self) -> None:
         while len(self._under_way) < AHEAD:

@@ -171,6 +171,15 @@ class CopiesWithin(Protocol):
         ...
 
 
+@runtime_checkable
+class ByOwner(Protocol):
+    """Power: whose an image is may decide where its data lies."""
+
+    def of(self, owner: str | None) -> Store:
+        """The store as it keeps the new data of a project."""
+        ...
+
+
 #: How the powers are called, in the API and the docs.
 _POWERS: Mapping[str, type] = {
     "server-side copy": CopiesWithin,

@@ -181,17 +181,11 @@ class SwiftStore:
 
     def of(self, owner: str | None) -> "SwiftStore":
         """This store with the account of that owner for new data."""
-        return SwiftStore(self._settings, owner) if self._settings.multi_tenant else self
-
-    def share(self, location: Location, readers: Sequence[str], *, public: bool) -> None:
-        """Let projects, or everybody, read data that lies in its owner's account."""
         if not self._settings.multi_tenant:
-            return
-        objects, address = self._find(location)
-        rules = [f"{project}:*" for project in (*self._settings.readers, *readers)]
-        if public:
-            rules = [".r:*", ".rlistings"]
-        objects.make_container(address.container, {"X-Container-Read": ",".join(rules)})
+            return self
+        owned = SwiftStore(self._settings, owner)
+        owned._logins = self._logins  # so that an upload does not log in anew
+        return owned
 
     # -- how -------------------------------------------------------------------------------------
 
@@ -243,7 +237,16 @@ class SwiftStore:
                 )
             return Objects(login), address
         if address.account is not None:
+            known = {_server(account.auth_url) for account in self._all_accounts()}
+            if _server(address.account.auth_url) not in known:
+                raise errors.StoreUnavailable(
+                    "The url names a login at another place than swift_store_config_file does"
+                )
             return Objects(Login(self._settings, address.account)), address
+        assert address.storage is not None
+        if _server(address.storage) != _server(self._login().storage()[0]):
+            # A token of the store is never sent to whom a url names.
+            raise errors.StoreUnavailable("The data lies in another Swift than its store")
         return Objects(self._login(), address.storage), address
 
     def _need_container(self, objects: Objects, container: str) -> bool:
@@ -288,7 +291,9 @@ def _no_container(container: str) -> str:
 
 
 def _server(storage: str) -> str:
-    return storage.partition("://")[2].partition("/")[0]
+    """The scheme and host: by http a token would be told to all on the way."""
+    scheme, _, rest = storage.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _epoch(text: str) -> float:

@@ -26,11 +26,19 @@ Headers = dict[str, str]
 class Piece:
     """The next bytes of a source as a body, `limit` of them at most; `first` comes before them.
 
-    `error`: what the source raised, for the libraries between make another one of it.
+    `at_end` is called when there are no more, before anybody is told so, and may raise. `error`:
+    what it or the source raised, for the libraries between make another one of it.
     """
 
-    def __init__(self, source: Source, first: bytes | memoryview, limit: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        first: bytes | memoryview,
+        limit: int,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self._source = source
+        self._at_end = at_end
         self._first = first
         self._limit = limit
         self.size = 0
@@ -44,6 +52,8 @@ class Piece:
         try:
             if not block and left:
                 block = self._source.read(min(size, left))
+            if not block:
+                self._at_end()
         except BaseException as error:
             self.error = error
             raise

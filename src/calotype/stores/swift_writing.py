@@ -1,8 +1,10 @@
 """An object of Swift as it is written: there when it is kept, and nothing of it otherwise."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +18,9 @@ LOG = logging.getLogger(__name__)
 #: Seconds until the listing of a container must show what was written; it may lag behind.
 LISTED = 30.0
 _LOOK = 0.2
+#: Swift looks whether there is an object when a request for it begins, and not when it ends. So of
+#: two in this process the second one ends after the first, and looks again before.
+_TURNS = tuple(threading.Lock() for _ in range(64))
 
 
 class Writing:
@@ -51,7 +56,8 @@ class Writing:
         """All of a source as one object."""
         # A byte more than was said lets the source notice that it has more.
         limit = len(first) if size is None else max(size, len(first)) + 1
-        self._put(self._key, Piece(source, first, limit) if first else None)
+        with ExitStack() as turn:
+            self._put(self._key, self._piece(self._key, source, first, limit, turn))
         if not first:
             return
         if self._size == limit:
@@ -62,7 +68,9 @@ class Writing:
         block, number = first, 0
         while block:
             number += 1
-            self._put(self._segment(number), Piece(source, block, limit))
+            name = self._segment(number)
+            with ExitStack() as turn:
+                self._put(name, self._piece(name, source, block, limit, turn))
             block = source.read(min(BLOCK, limit))
         self._manifest()
 
@@ -94,6 +102,21 @@ class Writing:
         named = f"{self._container}/{self._key}-"
         self._put(self._key, None, **{"X-Object-Manifest": named})
         self._await_listing()
+
+    def _piece(
+        self, name: str, source: Source, first: bytes | memoryview, limit: int, turn: ExitStack
+    ) -> Piece | None:
+        """The body of an object; when all of it is there it takes its turn, given back by `turn`.
+
+        Without data there is none: such a request is over before another one can begin.
+        """
+
+        def take_turn() -> None:
+            turn.enter_context(_TURNS[hash((self._container, name)) % len(_TURNS)])
+            if self._is_there(name):
+                raise errors.DataExists()
+
+        return Piece(source, first, limit, take_turn) if first else None
 
     def _put(self, name: str, piece: Piece | None, **headers: str) -> None:
         try:

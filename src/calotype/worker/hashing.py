@@ -121,6 +121,9 @@ class HashJob:
                     if size != image.size and not recorded:
                         raise errors.StoreError(f"The store gave {size} bytes of {image.size}")
                     return found
+                except errors.Gone as error:
+                    self.image(image.id)  # it is there again when the store refused to delete it
+                    trouble = errors.StoreError(error.message)
                 except errors.StoreError as error:
                     self.image(image.id)  # a deleted image is no trouble of the store
                     LOG.warning("Image %s, attempt %d: %s", image.id, attempt + 1, error)
