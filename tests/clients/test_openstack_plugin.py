@@ -190,7 +190,7 @@ def test_cache_nodes(node: Node, admin: User, mary: User) -> None:
     nodes = ("cache", "nodes", "list", "in the cache", "-f", "json")
     assert admin.openstack(*nodes).json == []
     admin.openstack("cached", "image", "queue", id_)
-    assert soon(lambda: node.cached() == [id_])
+    assert soon(lambda: id_ in node.cached())
     assert admin.openstack(*nodes).json == [{"Node": node.url}]
     assert only_line(mary.openstack(*nodes, status=1)).endswith("(HTTP 403)")
     shown = admin.openstack("cache", "nodes", "list", UNKNOWN, status=1)
@@ -200,4 +200,5 @@ def test_cache_nodes(node: Node, admin: User, mary: User) -> None:
 def test_a_service_that_is_not_there(admin: User) -> None:
     away = admin.with_environment({"OS_IMAGE_ENDPOINT_OVERRIDE": "http://127.0.0.1:9"})
     line = only_line(away.openstack("image", "tasks", "list", UNKNOWN, status=1))
-    assert "127.0.0.1:9" in line
+    # The words of openstack's own commands, which find out before ours can ask.
+    assert "service image" in line

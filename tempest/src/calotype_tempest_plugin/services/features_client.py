@@ -32,7 +32,7 @@ class FeaturesClient(rest_client.RestClient):
         """The nodes that have an image in their cache."""
         resp, answer = self.get(f"cache/nodes/{image_id}")
         self.expected_success(200, resp.status)
-        return rest_client.ResponseBody(resp, json.loads(answer))
+        return rest_client.ResponseBodyData(resp, json.loads(answer))
 
     def upload(self, image_id: str, data: bytes, size: object) -> Any:
         """Upload data without saying its length, only the size that is declared."""

@@ -45,9 +45,11 @@ class FeatureTest(base.BaseV2ImageTest):
         self.client.store_image_file(image_id, io.BytesIO(data))
         return image_id, data
 
-    def data_of(self, image_id: str) -> bytes:
-        """What a download gives."""
-        return bytes(self.client.show_image_file(image_id).data)
+    def assert_data(self, image_id: str, data: bytes) -> None:
+        """A download gives the data. What else it gives is not shown: nobody reads 128 KiB."""
+        found = bytes(self.client.show_image_file(image_id).data)
+        self.assertEqual(len(data), len(found))
+        self.assertTrue(data == found, f"the data of image {image_id} is not what it was")
 
     def wait_for_task(self, image_id: str, task_id: str) -> dict[str, Any]:
         """A task of an image, once it has ended."""

@@ -50,4 +50,6 @@ class CacheNodesTest(feature.FeatureTest):
         self.assertIn(unknown, str(error))
 
     def _nodes(self, image_id: str) -> list[str]:
-        return list(self.admin_features.list_cached_nodes(image_id)["cached_nodes"])
+        answer = self.admin_features.list_cached_nodes(image_id).data
+        self.assertIsInstance(answer, dict, "the answer is no object with cached_nodes")
+        return list(answer["cached_nodes"])

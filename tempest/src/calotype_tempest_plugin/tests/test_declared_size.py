@@ -20,7 +20,7 @@ class DeclaredSizeTest(feature.FeatureTest):
         self.features.upload(image_id, data, len(data))
         image = self.client.show_image(image_id)
         self.assertEqual(("active", len(data)), (image["status"], image["size"]))
-        self.assertEqual(data, self.data_of(image_id))
+        self.assert_data(image_id, data)
 
     @decorators.attr(type="negative")
     @decorators.idempotent_id("eeaaa1b2-38c1-4b39-a378-97ce6c42939b")

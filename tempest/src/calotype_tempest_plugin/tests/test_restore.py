@@ -26,7 +26,7 @@ class RestoreTest(feature.FeatureTest):
         done = self._restore(image_id)
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual("active", self.client.show_image(image_id)["status"])
-        self.assertEqual(data, self.data_of(image_id))
+        self.assert_data(image_id, data)
 
     @decorators.attr(type="negative")
     @decorators.idempotent_id("66cc92fe-2273-4dd0-bb77-e639c87c6be2")
