@@ -26,8 +26,8 @@ test: $(VENV)/.dev $(PEERS)/.ready check ## run all tests this machine has the p
 	@$(BIN)/python -m pytest $(SHARED)
 
 check: $(VENV)/.dev ## lint, types, layers
-	@$(BIN)/ruff format --check src client tests tools
-	@$(BIN)/ruff check src client tests tools
+	@$(BIN)/ruff format --check src client tempest tests tools
+	@$(BIN)/ruff check src client tempest tests tools
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports --no-logo
 
@@ -65,10 +65,11 @@ $(VENV)/.dev: requirements/dev.txt client/pyproject.toml $(VENV)/.run
 	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation -e client
 	@touch $@
 
-$(PEERS)/.ready: requirements/peers.txt
-	@echo "Installing Keystone, Swift, Cinder and the clients, as peers of the tests"
+$(PEERS)/.ready: requirements/peers.txt client/pyproject.toml tempest/pyproject.toml
+	@echo "Installing Keystone, Swift, Cinder, Tempest, the clients and our plugins for them, as peers of the tests"
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.txt
+	@$(PEERS)/bin/python $(PIP_INSTALL) --no-build-isolation -e client -e tempest
 	@touch $@
 
 $(BENCH)/.ready: requirements/bench.txt
