@@ -26,8 +26,8 @@ test: $(VENV)/.dev $(PEERS)/.ready check ## run all tests this machine has the p
 	@$(BIN)/python -m pytest $(SHARED)
 
 check: $(VENV)/.dev ## lint, types, layers
-	@$(BIN)/ruff format --check src tests tools
-	@$(BIN)/ruff check src tests tools
+	@$(BIN)/ruff format --check src client tempest tests tools
+	@$(BIN)/ruff check src client tempest tests tools
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports --no-logo
 
@@ -42,7 +42,7 @@ docs: $(VENV)/.dev ## make the generated pages of docs/ again
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 -c requirements/constraints.in pyproject.toml -o requirements/run.txt
-	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras requirements/dev.in pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --no-header --python-version 3.11 --all-extras requirements/dev.in pyproject.toml client/pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/peers.in -o requirements/peers.txt
 	uv pip compile -q --generate-hashes --no-header --python-version 3.11 requirements/bench.in -o requirements/bench.txt
 
@@ -59,15 +59,17 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
-	@echo "Installing what tests and checks need"
+$(VENV)/.dev: requirements/dev.txt client/pyproject.toml $(VENV)/.run
+	@echo "Installing the client, and what tests and checks need"
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation -e client
 	@touch $@
 
-$(PEERS)/.ready: requirements/peers.txt
-	@echo "Installing Keystone, Swift, Cinder and the clients, as peers of the tests"
+$(PEERS)/.ready: requirements/peers.txt client/pyproject.toml tempest/pyproject.toml
+	@echo "Installing Keystone, Swift, Cinder, Tempest, the clients and our plugins for them, as peers of the tests"
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/peers.txt
+	@$(PEERS)/bin/python $(PIP_INSTALL) --no-build-isolation -e client -e tempest
 	@touch $@
 
 $(BENCH)/.ready: requirements/bench.txt

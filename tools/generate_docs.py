@@ -8,7 +8,7 @@ from calotype.admin import config
 from calotype.api.operation import Operation
 from calotype.api.operations import OPERATIONS
 from calotype.model.image import MAY_FOLLOW, Status
-from tools import store_docs
+from tools import client_docs, store_docs
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -63,12 +63,14 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "operate/stores/README.md": store_docs.stores,
     "api/reference.md": reference,
     "api/statuses.md": statuses,
+    **client_docs.PAGES,
 }
 
 
 def main() -> int:
     """Write all pages."""
     for name, make in PAGES.items():
+        (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(make())
         print(f"docs/{name}")
     return 0

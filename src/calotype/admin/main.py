@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import calotype
@@ -25,6 +26,12 @@ examples:
   calotype verify --all                              compare all data with its digests
   calotype cache list                                print what this node has in its cache
   calotype stores check                              write, read and delete in each store
+"""
+
+CLIENT = """
+with the client, which is installed here:
+  calotype client --help                             list the commands for users of the cloud
+  calotype image list                                list the images that you may see
 """
 
 
@@ -50,7 +57,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog=program,
         description=calotype.__doc__,
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + (CLIENT if find_spec("calotype_client") else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=calotype.__version__)

@@ -1,0 +1,187 @@
+"""Calls to the service: identity, small bodies, and what an answer means."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from keystoneauth1 import exceptions as identity
+from keystoneauth1.adapter import Adapter
+
+from calotype_client import errors, wire
+from calotype_client.source import Source, length
+
+#: Reading may be tried again without harm: so often, each time waiting longer.
+TRIES = 4
+
+JsonBody = Mapping[str, Any] | list[Any]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line what keystoneauth could not do."""
+    try:
+        yield
+    except (identity.ConnectFailure, identity.DiscoveryFailure) as error:
+        # What follows is how requests would tell it.
+        raise errors.NotConnected(_line(error).partition(": HTTP")[0]) from error
+    except identity.EndpointNotFound as error:
+        raise errors.NoCloud(f"The cloud has no image service here: {_line(error)}") from error
+    except identity.MissingRequiredOptions as error:
+        raise errors.NoCloud(_line(error)) from error
+    except identity.Unauthorized as error:
+        raise errors.NotAllowed(_line(error), 401) from error
+    except identity.ClientException as error:
+        raise errors.Error(_line(error)) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@dataclass(frozen=True)
+class Calls:
+    """One image service and who calls it."""
+
+    adapter: Adapter
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the service, without the version. Raises NoCloud."""
+        with _told():
+            found = self.adapter.get_endpoint()
+        if not found:
+            raise errors.NoCloud("The cloud has no image service, and no endpoint is set")
+        return str(found).rstrip("/").removesuffix("/v2")
+
+    def json(
+        self,
+        method: str,
+        path: str,
+        body: JsonBody | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """What a call answers, None when that is nothing. Raises Refused."""
+        answer = self.call(method, path, body, headers=headers, params=params)
+        return answer.json() if answer.content else None
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: JsonBody | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> requests.Response:
+        """The answer to a call. Only GET is tried again. Raises Refused, NotConnected."""
+        tries = TRIES if method == "GET" else 0
+        sent = {"Accept": "application/json", **(headers or {})}
+        data: dict[str, Any] = {}
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+            data["data"] = json.dumps(body)
+        endpoint = self.endpoint
+        with _told():
+            answer = self.adapter.request(
+                endpoint + path, method, headers=sent, params=params, raise_exc=False,
+                connect_retries=tries, status_code_retries=tries, retriable_status_codes=[503],
+                **data,
+            )  # fmt: skip
+        if answer.status_code >= 400:
+            raise errors.refusal(answer.status_code, answer.reason, _body(answer.text))
+        return answer
+
+    def send(
+        self,
+        path: str,
+        source: Source,
+        size: int | None,
+        headers: Mapping[str, str],
+        progress: wire.Progress,
+    ) -> None:
+        """PUT the data of an image. Never tried again. Raises Refused, NotConnected.
+
+        `size` is what is declared; what the source itself knows says how the body is framed.
+        """
+        count = length(source)
+        declared = count if size is None else size
+        framing = {"Transfer-Encoding": "chunked"} if count is None else {}
+        framing |= {} if count is None else {"Content-Length": str(count)}
+        framing |= {} if declared is None else {"x-openstack-image-size": str(declared)}
+        url = self.endpoint + path
+        connection = wire.connect(url, self.adapter.session)
+        try:
+            octets = {"Content-Type": "application/octet-stream"}
+            wire.request(connection, "PUT", url, self._headers(octets | framing | dict(headers)))
+            broken = _try_to_send(connection, source, count, progress)
+            self._accept(connection, broken)
+        finally:
+            connection.close()
+
+    def _accept(self, connection: http.client.HTTPConnection, broken: Exception | None) -> None:
+        try:
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            reason = broken or error
+            message = f"The connection broke before the service had answered: {_line(reason)}"
+            raise errors.NotConnected(message) from reason
+        if answer.status >= 400:
+            raise errors.refusal(answer.status, answer.reason, _body(text))
+        if broken is not None:
+            raise errors.NotConnected(f"The connection broke: {_line(broken)}") from broken
+
+    def get(
+        self, path: str, headers: Mapping[str, str], url: str | None = None
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Begin to read data; whoever asked closes the connection. Raises Refused."""
+        url = (url or self.endpoint) + path
+        connection = wire.connect(url, self.adapter.session)
+        wire.request(connection, "GET", url, self._headers(headers))
+        try:
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                text = answer.read().decode(errors="replace")
+                raise errors.refusal(answer.status, answer.reason, _body(text))
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise errors.NotConnected(f"The connection broke: {_line(error)}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection, answer
+
+    def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
+        with _told():
+            identity_headers = self.adapter.session.get_auth_headers(self.adapter.auth) or {}
+        named = {"User-Agent": self.adapter.user_agent or "calotype-client"}
+        fixed = {"Accept": "application/json", "Connection": "close"}
+        return {**named, **fixed, **identity_headers, **more}
+
+
+def _try_to_send(
+    connection: http.client.HTTPConnection,
+    source: Source,
+    count: int | None,
+    progress: wire.Progress,
+) -> Exception | None:
+    """Send; what broke the connection, if it did: the answer, if there is one, tells more."""
+    try:
+        wire.send(connection, source, count, progress)
+    except (ConnectionError, TimeoutError, ssl.SSLError) as error:
+        return error
+    return None
+
+
+def _body(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""The `calotype` command, as far as it is the client's."""

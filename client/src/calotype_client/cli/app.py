@@ -1,0 +1,129 @@
+"""The client's command line: options for the cloud, then a command."""
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from cliff.app import App
+from cliff.command import Command
+from cliff.commandmanager import CommandManager
+from keystoneauth1.exceptions import ClientException
+from openstack.config import OpenStackConfig
+from openstack.exceptions import ConfigException
+
+import calotype_client
+from calotype_client.cli.verbs import COMMANDS
+from calotype_client.client import Client, of_region
+from calotype_client.errors import Error, NoCloud
+
+DESCRIPTION = """\
+The client of Calotype, and of every service with the OpenStack Image API v2.
+
+Who you are and where the cloud is comes from clouds.yaml (--os-cloud), from OS_* variables, or
+from the options below.
+
+Exit codes: 0 done; 1 failed; 2 wrong use, or no cloud; 3 not found; 4 not allowed.
+"""
+
+#: Loggers that say nothing about our requests.
+SILENT = (
+    "stevedore",
+    "urllib3",
+    "openstack.config",
+    "keystoneauth.identity",
+    "keystoneauth.discover",
+)
+
+_CREDENTIALS = re.compile(r"(://)[^/@\s\"']+@")
+
+
+class Application(App):
+    """The client as a program."""
+
+    NAME = "calotype"
+    LOG = logging.getLogger(NAME)
+    CONSOLE_MESSAGE_FORMAT = "%(levelname)s: %(message)s"
+    #: Warnings; -v says what is done, -vv and --debug show each request.
+    DEFAULT_VERBOSE_LEVEL = 0
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = list(words)
+        self._config = OpenStackConfig(
+            app_name="calotype-client", app_version=calotype_client.__version__
+        )
+        self._failure: BaseException | None = None
+        commands = CommandManager("calotype.client")
+        for name, command in COMMANDS.items():
+            commands.add_command(name, command)
+        super().__init__(DESCRIPTION, calotype_client.__version__, commands, deferred_help=True)
+
+    @cached_property
+    def client(self) -> Client:
+        """The service that the options name. Raises NoCloud."""
+        try:
+            return of_region(self._config.get_one(argparse=self.options))
+        except (ConfigException, ClientException) as error:
+            raise NoCloud(" ".join(str(error).split())) from error
+
+    def build_option_parser(
+        self,
+        description: str | None,
+        version: str | None,
+        argparse_kwargs: dict[str, Any] | None = None,
+    ) -> argparse.ArgumentParser:
+        """Our options and those of the cloud, as openstackclient names them."""
+        kwargs = {
+            "allow_abbrev": False,
+            "prog": self.NAME,
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            **(argparse_kwargs or {}),
+        }
+        parser = super().build_option_parser(description, version, kwargs)
+        self._config.register_argparse_arguments(parser, self._words, service_keys=["image"])
+        return parser
+
+    def configure_logging(self) -> None:
+        """Requests are shown by --debug, with secrets masked."""
+        if self.options.debug:
+            self.options.verbose_level = 2
+        else:  # what it warns of is told by us, or tried again
+            logging.getLogger("keystoneauth").setLevel(logging.ERROR)
+        super().configure_logging()
+        for name in SILENT:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_mask)
+
+    def interact(self) -> None:
+        """No command is wrong use: there is no shell."""
+        self.parser.print_help(sys.stderr)
+        raise SystemExit(2)
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Run it; an error says by itself what the exit code is."""
+        result = super().run_subcommand(argv)
+        return self._failure.exit_code if isinstance(self._failure, Error) else result
+
+    def clean_up(self, cmd: Command, result: int, err: BaseException | None) -> None:
+        """Keep what went wrong."""
+        self._failure = err
+
+
+def _mask(record: logging.LogRecord) -> bool:
+    """Hide user and password in addresses, as locations may have them."""
+    text = record.getMessage()
+    record.msg, record.args = _CREDENTIALS.sub(r"\1***@", text), ()
+    return True
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    try:
+        return Application(words).run(list(words))
+    except (ConfigException, ClientException) as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return NoCloud.exit_code

@@ -1,0 +1,98 @@
+"""What can go wrong. Each error's text is one line that can be shown as it is."""
+
+import re
+from typing import Any
+
+_HTML = re.compile(r"<[^<>]*>")
+
+
+class Error(Exception):
+    """Something did not work."""
+
+    #: What a command that ends with it returns to the shell.
+    exit_code = 1
+
+
+class NotConnected(Error):
+    """There is no answer: nothing is there, or the connection broke."""
+
+
+class NoCloud(Error):
+    """Who and where is not told, or it cannot be used."""
+
+    exit_code = 2
+
+
+class WrongUse(Error):
+    """What was asked for cannot be meant."""
+
+    exit_code = 2
+
+
+class Refused(Error):
+    """The service has refused; the text is its own."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BadRequest(Refused):
+    """400: what was sent is not right, for example the size."""
+
+
+class NotFound(Refused):
+    """404: there is no such thing, or the caller may not see it."""
+
+    exit_code = 3
+
+
+class NotAllowed(Refused):
+    """401, 403: the caller may not do this."""
+
+    exit_code = 4
+
+
+class Conflict(Refused):
+    """409: not in this state, or not beside what goes on."""
+
+
+class TooLarge(Refused):
+    """413: a limit would be exceeded."""
+
+
+class Ambiguous(Error):
+    """Several images have the name."""
+
+
+class NoData(Error):
+    """The image has no data yet."""
+
+
+class WrongData(Error):
+    """The data is not what its digest says."""
+
+
+class TaskFailed(Error):
+    """A task has ended without success; the text is its reason."""
+
+
+class TookTooLong(Error):
+    """A task goes on after the time that it was given."""
+
+
+_BY_STATUS: dict[int, type[Refused]] = {
+    400: BadRequest,
+    401: NotAllowed,
+    403: NotAllowed,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+}
+
+
+def refusal(status: int, reason: str, body: Any) -> Refused:
+    """The error for an answer: `body` is its JSON, or its text."""
+    text = body.get("message", "") if isinstance(body, dict) else body
+    line = " ".join(_HTML.sub(" ", str(text or "")).split())
+    return _BY_STATUS.get(status, Refused)(line or f"{status} {reason}", status)

@@ -1,0 +1,49 @@
+"""Imports: data that the service fetches or copies by itself, as a task."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calotype_client.calls import Calls
+from calotype_client.images import path
+from calotype_client.model import Image, Task
+from calotype_client.tasks import Tasks
+
+
+@dataclass(frozen=True)
+class Imports:
+    """Imports of images, and the ways there are."""
+
+    _calls: Calls
+    _tasks: Tasks
+
+    def methods(self) -> list[str]:
+        """The methods on offer, e.g. `glance-direct`, `web-download`."""
+        return list(self._calls.json("GET", "/v2/info/import")["import-methods"]["value"])
+
+    def begin(
+        self,
+        image: Image,
+        method: str = "glance-direct",
+        *,
+        stores: Sequence[str] = (),
+        all_stores: bool = False,
+        allow_failure: bool = False,
+        **details: Any,
+    ) -> Task | None:
+        """Begin an import; its task, or None when there is nothing to do. Raises Refused.
+
+        Details belong to the method: `uri`; `glance_region`, `glance_image_id`.
+        """
+        body: dict[str, Any] = {"method": {"name": method, **details}}
+        body |= _where(stores, all_stores, allow_failure)
+        answer = self._calls.call("POST", path(image.id, "import"), body)
+        request_id = answer.headers.get("x-openstack-request-id")
+        tasks = self._tasks.of_image(image.id)
+        return next((task for task in tasks if task.request_id == request_id), None)
+
+
+def _where(stores: Sequence[str], all_stores: bool, allow_failure: bool) -> Mapping[str, Any]:
+    named: dict[str, Any] = {"stores": list(stores)} if stores else {}
+    named |= {"all_stores": True} if all_stores else {}
+    return {**named, "all_stores_must_succeed": False} if allow_failure else named

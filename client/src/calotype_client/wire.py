@@ -1,0 +1,173 @@
+"""The connection that bytes go over: plain HTTP, in blocks large enough to cost little.
+
+Calls with small bodies go through keystoneauth (`calls`); this is for the data of images only.
+"""
+
+import base64
+import http.client
+import logging
+import os
+import select
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
+
+from calotype_client import source as sources
+from calotype_client.errors import Error, NotConnected
+from calotype_client.source import Source
+
+LOG = logging.getLogger(__name__)
+
+#: What is read and sent at once.
+BLOCK = 1 << 20
+#: What the kernel is asked to send before we look up.
+PIECE = 8 << 20
+#: Seconds without any progress. The service may be busy long after the last byte.
+PATIENCE = 600.0
+
+Progress = Callable[[int], None]
+
+
+def connect(url: str, session: Any) -> http.client.HTTPConnection:
+    """A connection to the host of a url, as a keystoneauth session would make it."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise NotConnected(f"{url} is no address of a service")
+    timeout = session.timeout or PATIENCE
+    proxy = _proxy(parts)
+    host, port = (proxy.hostname or "", proxy.port) if proxy else (parts.hostname, parts.port)
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, port, timeout=timeout, blocksize=BLOCK)
+    secure = http.client.HTTPSConnection(
+        host, port, timeout=timeout, blocksize=BLOCK, context=_context(session)
+    )
+    if proxy:
+        secure.set_tunnel(parts.hostname, parts.port, _proxy_headers(proxy))
+    return secure
+
+
+def request(
+    connection: http.client.HTTPConnection, method: str, url: str, headers: Mapping[str, str]
+) -> None:
+    """Send the head of a request. Raises NotConnected."""
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    proxy = _proxy(parts) if parts.scheme == "http" else None
+    extra = _proxy_headers(proxy) if proxy else {}
+    LOG.debug("%s %s %s", method, url, _masked(headers))
+    try:
+        connection.putrequest(method, url if proxy else target, skip_accept_encoding=True)
+        for name, value in {**headers, **extra}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise NotConnected(f"No connection to {parts.netloc}: {error}") from error
+
+
+def send(
+    connection: http.client.HTTPConnection, source: Source, length: int | None, progress: Progress
+) -> None:
+    """Send a body: `length` bytes, or in chunks to the end. Stops when the answer is there."""
+    sock: socket.socket = connection.sock
+    number = sources.regular(source)
+    if length is not None and number is not None and not isinstance(sock, ssl.SSLSocket):
+        _send_file(sock, source, length, progress)
+    else:
+        _send_blocks(sock, source, length, progress)
+
+
+def _send_file(sock: socket.socket, source: Any, length: int, progress: Progress) -> None:
+    begin = source.tell()
+    at, end = begin, begin + length
+    # The kernel's own position is that of the file, not that of Python's buffer: always say where.
+    with open(source.fileno(), "rb", buffering=0, closefd=False) as file:
+        while at < end and not _answered(sock):
+            sent = sock.sendfile(file, at, min(PIECE, end - at))
+            if not sent:
+                raise Error(f"The source has ended {end - at} bytes early")
+            at += sent
+            progress(sent)
+    source.seek(at)
+
+
+def _send_blocks(
+    sock: socket.socket, source: Source, length: int | None, progress: Progress
+) -> None:
+    write = sock.sendall if length is not None else lambda block: _send_chunk(sock, block)
+    left = length
+    while left != 0 and not _answered(sock):
+        block = source.read(BLOCK if left is None else min(BLOCK, left))
+        if not block:
+            break
+        write(block)
+        left = None if left is None else left - len(block)
+        progress(len(block))
+    else:
+        return
+    if left:
+        raise Error(f"The source has ended {left} bytes early")
+    sock.sendall(b"0\r\n\r\n")
+
+
+def _send_chunk(sock: socket.socket, block: bytes) -> None:
+    sock.sendall(b"%x\r\n" % len(block))
+    sock.sendall(block)
+    sock.sendall(b"\r\n")
+
+
+def _answered(sock: socket.socket) -> bool:
+    """Whether the service says something already: then it wants no more."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _context(session: Any) -> ssl.SSLContext:
+    verify = session.verify
+    if verify is True:
+        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        verify = verify or certifi.where()
+    if verify:
+        folder = Path(verify).is_dir()
+        context = ssl.create_default_context(
+            cafile=None if folder else verify, capath=verify if folder else None
+        )
+    else:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if session.cert:
+        pair = (session.cert,) if isinstance(session.cert, str) else session.cert
+        context.load_cert_chain(*pair)
+    return context
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """The proxy that the environment names for an address."""
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    proxies = getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return urlsplit(found if "://" in found else f"http://{found}") if found else None
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+def _masked(headers: Mapping[str, str]) -> dict[str, str]:
+    secret = ("authorization", "token")
+    return {
+        name: "***" if any(part in name.lower() for part in secret) else value
+        for name, value in headers.items()
+    }

@@ -1,0 +1,90 @@
+"""A proxy on loopback that cuts connections."""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Cutting:
+    """Hands everything on to a port; of each answer only as much as `allow` says for now.
+
+    `allow(number)`: how many bytes the answer of this connection may have, None: all.
+    """
+
+    def __init__(self, port: int, allow: Callable[[int], int | None], *, reset: bool) -> None:
+        self._port = port
+        self._allow = allow
+        self._reset = reset
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        #: The bytes of answers that were handed on, and of requests.
+        self.answered = 0
+        self.sent = 0
+        self.connections = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        # `close` alone would not wake the one who waits.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        threads: list[threading.Thread] = []
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                break
+            self.connections += 1
+            far = socket.create_connection(("127.0.0.1", self._port))
+            left = self._allow(self.connections)
+            threads.append(threading.Thread(target=self._up, args=(near, far)))
+            threads.append(threading.Thread(target=self._down, args=(far, near, left)))
+            for thread in threads[-2:]:
+                thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _up(self, near: socket.socket, far: socket.socket) -> None:
+        try:
+            while block := near.recv(65536):
+                self.sent += len(block)
+                far.sendall(block)
+            far.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _down(self, far: socket.socket, near: socket.socket, left: int | None) -> None:
+        try:
+            while left != 0 and (block := far.recv(65536 if left is None else min(65536, left))):
+                near.sendall(block)
+                self.answered += len(block)
+                left = None if left is None else left - len(block)
+            if self._reset:
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # Wakes the one who reads the request; only then `close` has an effect.
+            near.shutdown(socket.SHUT_RD if self._reset else socket.SHUT_RDWR)
+        except OSError:
+            pass
+        finally:
+            near.close()
+            far.close()
+
+
+@contextmanager
+def cutting(
+    port: int, allow: Callable[[int], int | None], *, reset: bool = False
+) -> Iterator[Cutting]:
+    """The proxy while the block runs."""
+    proxy = Cutting(port, allow, reset=reset)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()

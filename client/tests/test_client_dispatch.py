@@ -1,0 +1,101 @@
+"""One `calotype` for both: what goes to the client, and what to the service."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from terminal import SOURCE, Terminal
+
+from calotype_client.cli import dispatch
+from calotype_client.cli.verbs import COMMANDS
+from tests.service import Service, environment
+
+SERVICE = str(SOURCE.parents[1] / "src")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "image list",
+        "--os-cloud blue image list",
+        "--debug --timeout 5 task show x",
+        "store list",
+        "client cache list",
+        "--os-image-endpoint-override http://node cache nodes x",
+        "cache delete x",
+    ],
+)
+def test_for_the_client(line: str) -> None:
+    assert dispatch.takes(line.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--help",
+        "serve",
+        "cache list",
+        "cache clear",
+        "--config-file image serve",
+        "stores check",
+    ],
+)
+def test_for_the_service(line: str) -> None:
+    assert not dispatch.takes(line.split())
+
+
+def test_no_command_is_shadowed() -> None:
+    for name in COMMANDS:
+        noun, verb = name.split()[:2]
+        assert dispatch.takes(["client", noun, verb])
+        assert noun == "cache" or dispatch.takes([noun, verb])
+
+
+@pytest.mark.parametrize("script", ["calotype.__main__", "calotype_client.cli.dispatch"])
+def test_either_script_does_the_same(script: str, anybody: Terminal, open_service: Service) -> None:
+    both = {"PYTHONPATH": f"{SOURCE}:{SERVICE}", **anybody.identity}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; from {script} import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env=environment(both), capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    assert "ID" in run("client", "image", "list", "-f", "csv").stdout
+    assert run("image", "list", "--name", "nobody", "-f", "json").stdout == "[]\n"
+    assert "--no-worker" in run("serve", "--help").stdout
+    assert "calotype client --help" in run("--help").stdout
+    config = ("--config-file", str(open_service.config))
+    assert run(*config, "cache", "list").returncode == 0
+    assert run("client", "cache", "list", "-f", "csv").stdout.startswith('"ID"')
+
+
+def test_without_the_service_all_is_the_clients(anybody: Terminal) -> None:
+    code = (
+        "import sys; from calotype_client.cli import dispatch; dispatch.find_spec = lambda _: None;"
+        "sys.exit(dispatch.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "cache", "list", "-f", "csv"],
+        env=anybody.environment(), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.startswith('"ID","State"')
+
+
+def test_no_code_is_shared() -> None:
+    for path in SOURCE.glob("**/*.py"):
+        assert "calotype" not in _imported(path), path
+
+
+def _imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found

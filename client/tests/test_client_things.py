@@ -1,0 +1,119 @@
+"""Stores, imports, tasks, hashes, members, locations and the cache, over the command line."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from terminal import Terminal
+
+from tests.imports.web import Web, page
+from tests.service import Service
+
+
+def soon(look: Callable[[], Any]) -> Any:
+    """What `look` gives as soon as it gives something."""
+    deadline = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def test_stores(anybody: Terminal, disk: Path) -> None:
+    listed = {it["ID"]: it for it in anybody.json("store", "list")}
+    assert listed.keys() == {"fast", "far"}
+    assert (listed["fast"]["Default"], listed["far"]["Default"]) == (True, False)
+    assert listed["fast"]["Description"] == "Solid-state disks"
+    detail = anybody.json("store", "list", "--detail")
+    assert {it["Type"] for it in detail} == {"file"}
+
+    id_ = anybody.json("image", "create", "far", "--file", disk, "--store", "far")["id"]
+    assert anybody.json("image", "show", id_)["stores"] == ["far"]
+    said = anybody.complaint("image", "create", "no", "--file", disk, "--store", "nowhere")
+    assert "nowhere" in said
+
+
+def test_stage_and_import(anybody: Terminal, disk: Path) -> None:
+    assert "glance-direct" in anybody.type("image", "import", "methods", "-f", "value").text
+    id_ = anybody.json("image", "create", "staged")["id"]
+    anybody.type("image", "stage", id_, "--file", disk)
+    shown = anybody.type(
+        *("image", "import", id_, "--store", "fast", "--store", "far", "--wait", "-f", "json")
+    )
+    assert (shown.json["status"], shown.json["type"]) == ("success", "api_image_import")
+    assert shown.complaint.splitlines()[-1].startswith("success")
+    assert sorted(anybody.json("image", "show", id_)["stores"]) == ["far", "fast"]
+    [task] = anybody.json("image", "tasks", id_)
+    assert (task["ID"], task["Status"]) == (shown.json["id"], "success")
+
+    anybody.type("image", "delete", id_, "--store", "far")
+    assert anybody.json("image", "show", id_)["stores"] == ["fast"]
+    copied = anybody.json(
+        "image", "import", id_, "--method", "copy-image", "--all-stores", "--wait"
+    )
+    assert copied["status"] == "success"
+    again = anybody.type("image", "import", id_, "--method", "copy-image", "--all-stores")
+    assert "WARNING: There is nothing to do" in again.complaint
+
+
+def test_import_from_the_web_and_why_it_fails(anybody: Terminal, web: Web, disk: Path) -> None:
+    web.pages["/disk"] = page(disk.read_bytes())
+    for name in ("web", "gone"):
+        anybody.type("image", "create", name)
+    method = ("--method", "web-download", "--wait", "--uri")
+    anybody.type("image", "import", "web", *method, f"{web.url}/disk")
+    assert anybody.json("image", "show", "web")["size"] == disk.stat().st_size
+
+    said = anybody.type("image", "import", "gone", *method, f"{web.url}/gone", status=1).complaint
+    reason = said.splitlines()[-1]
+    assert reason.startswith("ERROR: Task ") and "404" in reason
+    said = anybody.complaint("image", "import", "gone", "--method", "glance-direct")
+    assert "is queued: glance-direct needs one that is uploading" in said
+
+
+def test_hash_and_tasks(anybody: Terminal, disk: Path) -> None:
+    id_ = anybody.json("image", "create", "hashed", "--file", disk)["id"]
+    begun = anybody.json("image", "hash", id_, "--algorithm", "sha256")
+    assert (begun["type"], begun["image_id"]) == ("calculate_hash", id_)
+    found = soon(
+        lambda: [it for it in anybody.json("image", "tasks", id_) if it["Status"] == "success"]
+    )
+    assert found[0]["ID"] == begun["id"]
+    shown = anybody.json("image", "hash", id_, "--algorithm", "sha1", "--wait")
+    assert (shown["os_hash_algo"], len(shown["os_hash_value"])) == ("sha1", 40)
+    assert "crc32" in anybody.complaint("image", "hash", id_, "--algorithm", "crc32")
+
+    assert begun["id"] in [it["ID"] for it in anybody.json("task", "list")]
+    assert anybody.json("task", "list", "--status", "failure", "--limit", "1") is not None
+    assert anybody.json("task", "show", begun["id"])["status"] == "success"
+    anybody.complaint("task", "show", "nothing", status=3)
+
+
+def test_cache(anybody: Terminal, disk: Path, open_service: Service) -> None:
+    id_ = anybody.json("image", "create", "cached", "--file", disk)["id"]
+    assert anybody.json("cache", "nodes", id_) == []
+    anybody.type("cache", "queue", "cached")
+
+    def cached() -> Any:
+        listed = anybody.json("cache", "list")
+        return [it for it in listed if (it["ID"], it["State"]) == (id_, "cached")]
+
+    assert soon(cached)[0]["Size"] == disk.stat().st_size
+    assert anybody.json("cache", "nodes", "cached") == [{"Node": open_service.url}]
+    anybody.type("cache", "delete", "cached")
+    assert anybody.json("cache", "nodes", "cached") == []
+    anybody.type("cache", "queue", id_)
+    soon(cached)
+    anybody.type("cache", "clear", "--queue")
+    assert cached()
+    anybody.type("cache", "clear")
+    assert anybody.json("cache", "list") == []
+
+
+def test_locations(anybody: Terminal, disk: Path) -> None:
+    id_ = anybody.json("image", "create", "located", "--file", disk)["id"]
+    [found] = anybody.json("image", "location", "list", id_)
+    assert found["URL"].endswith(id_) and found["Metadata"] == {"store": "fast"}
+    # There is no store of type http here.
+    anybody.complaint("image", "location", "add", id_, "http://127.0.0.1/x", status=1)
