@@ -139,8 +139,10 @@ class Keystone:
         admin = self._api()
         if region != REGION:
             admin.post("/regions", json={"region": {"id": region}})
+        # One service of a type, with endpoints in all regions: some clients look at the first only.
+        found = admin.get("/services", params={"type": kind}).json()["services"]
         service = {"service": {"type": kind, "name": name}}
-        made = admin.post("/services", json=service).json()["service"]
+        made = found[0] if found else admin.post("/services", json=service).json()["service"]
         where = {"service_id": made["id"], "region_id": region, "url": url}
         for interface in ("public", "internal"):
             admin.post("/endpoints", json={"endpoint": {**where, "interface": interface}})

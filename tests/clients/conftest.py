@@ -76,11 +76,15 @@ class Cloud:
         return list(answer.json["tasks"])
 
     def ended(self, image_id: str) -> dict[str, Any]:
-        """The newest task of an image, once it has ended."""
+        """The newest task of an image, once all of them have ended.
+
+        Those of one second come in any order.
+        """
 
         def has_ended() -> dict[str, Any] | None:
-            newest = self.tasks_of(image_id)[0]
-            return newest if newest["status"] in ("success", "failure") else None
+            tasks = self.tasks_of(image_id)
+            ended = all(task["status"] in ("success", "failure") for task in tasks)
+            return dict(tasks[0]) if ended else None
 
         return dict(until(has_ended, "the end of the task"))
 
