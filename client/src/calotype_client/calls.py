@@ -139,10 +139,24 @@ class Calls:
             raise errors.NotConnected(f"The connection broke: {_line(broken)}") from broken
 
     def get(
-        self, path: str, headers: Mapping[str, str], url: str | None = None
+        self, path: str, headers: Mapping[str, str], node: str | None = None
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Begin to read data; whoever asked closes the connection. Raises Refused."""
-        url = (url or self.endpoint) + path
+        """Begin to read data; whoever asked closes the connection. Raises Refused, NotConnected.
+
+        `node`: another address of the service, which gets the token as well.
+        """
+        url = (node or self.endpoint) + path
+        try:
+            return self._get(url, headers)
+        except errors.NotAllowed as error:
+            # A token may be withdrawn before its time: then a new one may do.
+            if error.status != 401 or not self.adapter.session.invalidate(self.adapter.auth):
+                raise
+        return self._get(url, headers)
+
+    def _get(
+        self, url: str, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = wire.connect(url, self.adapter.session)
         wire.request(connection, "GET", url, self._headers(headers))
         try:

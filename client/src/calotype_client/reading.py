@@ -1,0 +1,171 @@
+"""A stretch of the data of an image, read over as many connections as it takes."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from urllib.parse import quote, urlsplit
+
+from calotype_client.calls import Calls
+from calotype_client.errors import BadRequest, NoData, NotConnected, Refused, WrongData
+from calotype_client.images import path
+from calotype_client.model import Image
+from calotype_client.wire import BLOCK
+
+LOG = logging.getLogger(__name__)
+
+#: How often a stretch goes on after a cut that brought nothing new.
+CUTS = 6
+#: Seconds before the first of these, doubled each time.
+PAUSE = 0.5
+
+#: Takes a block of data; the number says where in the image it begins.
+Put = Callable[[int, bytes], None]
+Opened = tuple[HTTPConnection, HTTPResponse]
+
+
+class Places:
+    """Where the data of an image can be had: at nodes that have it, and at the service itself.
+
+    A node is asked as long as it gives data; the service, when no node is left.
+    """
+
+    def __init__(
+        self, calls: Calls, image: Image, *, prefer: str | None = None, nodes: Sequence[str] = ()
+    ) -> None:
+        self.image = image
+        self._calls = calls
+        self._address = path(image.id, "file") + (f"?prefer={quote(prefer)}" if prefer else "")
+        self._nodes = [url.rstrip("/").removesuffix("/v2") for url in nodes if self._trusted(url)]
+        self._lock = threading.Lock()
+
+    def pick(self, number: int) -> str | None:
+        """The node for a stretch of this number; None is the service itself."""
+        with self._lock:
+            return self._nodes[number % len(self._nodes)] if self._nodes else None
+
+    def drop(self, node: str, reason: Exception) -> None:
+        """Ask a node no more."""
+        with self._lock:
+            if node not in self._nodes:
+                return
+            self._nodes.remove(node)
+        LOG.warning("%s is not asked any more: %s", node, reason)
+
+    def open(self, node: str | None, begin: int, end: int) -> Opened:
+        """Begin to read what lies between; the answer may be all of it. Raises Refused."""
+        whole = (begin, end) == (0, self.image.size)
+        try:
+            headers = {} if whole else {"Range": f"bytes={begin}-{end - 1}"}
+            return self._calls.get(self._address, headers, node)
+        except BadRequest:
+            if whole:
+                raise
+        # The store cannot begin in the middle: read from the start, past what is there.
+        return self._calls.get(self._address, {}, node)
+
+    def _trusted(self, node: str) -> bool:
+        """Whether the token may go there: not in the clear, where the service is not asked so."""
+        scheme = urlsplit(node).scheme
+        if scheme == "https" or (scheme == "http" and self._calls.endpoint.startswith("http:")):
+            return True
+        LOG.warning("%s is not asked: it is not as safe as %s", node, self._calls.endpoint)
+        return False
+
+
+class Stretch:
+    """The bytes of an image from `begin` to `end`; `put` is given them in order."""
+
+    def __init__(self, places: Places, number: int, begin: int, end: int, put: Put) -> None:
+        self._places = places
+        self._number = number
+        self._at, self._end = begin, end
+        self._put = put
+        self._opened: Opened | None = None
+        self._cuts = 0
+        self._stopped = threading.Event()
+
+    def begin(self) -> bool:
+        """Open the first connection; whether parts can be had. Raises as `read`."""
+        while self._opened is None:
+            self._try()
+        return self._opened[1].status == 206
+
+    def extend(self, end: int) -> None:
+        """Read on to another end."""
+        self._end = end
+
+    def read(self) -> None:
+        """Read to the end. Raises Refused, NotConnected, NoData, WrongData."""
+        while self._at < self._end:
+            self._try()
+
+    def stop(self) -> None:
+        """Read no more than what is on its way; `read` raises then."""
+        self._stopped.set()
+
+    def _try(self) -> None:
+        """Go one step on; after a cut, make another step possible."""
+        before, node = self._at, self._places.pick(self._number)
+        try:
+            self._step(node)
+        except (NotConnected, Refused) as error:
+            if node is None:
+                self._pause(error, self._at > before)
+            elif self._at == before:
+                self._places.drop(node, error)
+
+    def _step(self, node: str | None) -> None:
+        """Open a connection or, when there is one, read what it gives."""
+        if self._opened is None:
+            self._opened = self._places.open(node, self._at, self._end)
+            return
+        (connection, answer), self._opened = self._opened, None
+        with closing(connection), answer:
+            skip = self._skip(answer)
+            self._copy(answer, skip)
+        if self._at < self._end:
+            raise NotConnected(f"The connection ended at byte {self._at}")
+
+    def _skip(self, answer: HTTPResponse) -> int:
+        """How many bytes come before those that are wanted. Raises NoData, WrongData."""
+        image = self._places.image
+        if answer.status == 204:
+            raise NoData(f"Image {image.id} has no data")
+        if answer.status == 206:
+            said = answer.headers.get("Content-Range", "")
+            if not said.startswith(f"bytes {self._at}-") or not said.endswith(f"/{image.size}"):
+                raise WrongData(f"Not the part that was asked for, of {image.id}: {said!r}")
+            return 0
+        if answer.length not in (None, image.size):
+            raise WrongData(f"{answer.length} bytes come, image {image.id} has {image.size}")
+        return self._at
+
+    def _copy(self, answer: HTTPResponse, skip: int) -> None:
+        while self._at < self._end and (block := _read(answer)):
+            if self._stopped.is_set():
+                raise NotConnected("The download was stopped")
+            fresh, skip = block[skip:], max(0, skip - len(block))
+            fresh = fresh[: self._end - self._at]
+            if fresh:
+                self._put(self._at, fresh)
+                self._at += len(fresh)
+
+    def _pause(self, error: NotConnected | Refused, came_further: bool) -> None:
+        """Wait before the next attempt; raise the error when there is none."""
+        refused = isinstance(error, Refused) and error.status != 503
+        self._cuts = 0 if came_further else self._cuts + 1
+        if refused or self._cuts >= CUTS or self._stopped.is_set():
+            raise error
+        LOG.info("%s; going on at byte %d", error, self._at)
+        if self._cuts:
+            self._stopped.wait(PAUSE * 2 ** (self._cuts - 1))
+
+
+def _read(answer: HTTPResponse) -> bytes:
+    """What has come, nothing at the end. Raises NotConnected."""
+    try:
+        return answer.read1(BLOCK)
+    except (OSError, HTTPException) as error:
+        raise NotConnected(f"The connection broke: {error}") from error
