@@ -43,9 +43,8 @@ class Cutting:
                 break
             self.connections += 1
             far = socket.create_connection(("127.0.0.1", self._port))
-            left = self._allow(self.connections)
             threads.append(threading.Thread(target=self._up, args=(near, far)))
-            threads.append(threading.Thread(target=self._down, args=(far, near, left)))
+            threads.append(threading.Thread(target=self._down, args=(far, near, self.connections)))
             for thread in threads[-2:]:
                 thread.start()
         for thread in threads:
@@ -60,7 +59,8 @@ class Cutting:
         except OSError:
             pass
 
-    def _down(self, far: socket.socket, near: socket.socket, left: int | None) -> None:
+    def _down(self, far: socket.socket, near: socket.socket, number: int) -> None:
+        left = self._allow(number)
         try:
             while left != 0 and (block := far.recv(65536 if left is None else min(65536, left))):
                 near.sendall(block)
