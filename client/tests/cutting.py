@@ -6,16 +6,22 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Pace = Callable[[int, int], None]
+
 
 class Cutting:
     """Hands everything on to a port; of each answer only as much as `allow` says for now.
 
     `allow(number)`: how many bytes the answer of this connection may have, None: all.
+    `pace(number, count)`: called before more is handed on than these bytes of it.
     """
 
-    def __init__(self, port: int, allow: Callable[[int], int | None], *, reset: bool) -> None:
+    def __init__(
+        self, port: int, allow: Callable[[int], int | None], pace: Pace, *, reset: bool
+    ) -> None:
         self._port = port
         self._allow = allow
+        self._pace = pace
         self._reset = reset
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
@@ -60,10 +66,12 @@ class Cutting:
             pass
 
     def _down(self, far: socket.socket, near: socket.socket, number: int) -> None:
-        left = self._allow(number)
+        left, count = self._allow(number), 0
         try:
             while left != 0 and (block := far.recv(65536 if left is None else min(65536, left))):
+                self._pace(number, count)
                 near.sendall(block)
+                count += len(block)
                 self.answered += len(block)
                 left = None if left is None else left - len(block)
             if self._reset:
@@ -79,10 +87,14 @@ class Cutting:
 
 @contextmanager
 def cutting(
-    port: int, allow: Callable[[int], int | None], *, reset: bool = False
+    port: int,
+    allow: Callable[[int], int | None] = lambda number: None,
+    pace: Pace = lambda number, count: None,
+    *,
+    reset: bool = False,
 ) -> Iterator[Cutting]:
     """The proxy while the block runs."""
-    proxy = Cutting(port, allow, reset=reset)
+    proxy = Cutting(port, allow, pace, reset=reset)
     proxy.start()
     try:
         yield proxy

@@ -56,6 +56,37 @@ def test_parts_are_read_at_once(image: Image, open_service: Service, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["back"]
 
 
+def test_one_that_is_slow_gets_others_beside_it(
+    image: Image, open_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calotype_client.pieces.WATCHED", 0)
+    monkeypatch.setattr("calotype_client.pieces.WORTH", 0)
+    others = threading.Barrier(4)
+    waiting = {1, 2, 3, 4}
+
+    def pace(number: int, count: int) -> None:
+        if number in waiting and count >= MIB:  # none of them comes further before all are there
+            waiting.discard(number)
+            others.wait(30)
+
+    told: list[int] = []
+    with cutting(open_service.port, pace=pace) as proxy:
+        at(proxy.url).data.download(image, tmp_path / "back", progress=told.append)
+    assert (tmp_path / "back").read_bytes() == DATA
+    assert (sum(told), waiting) == (len(DATA), set())
+    assert proxy.answered <= 1.05 * len(DATA) + 4 * MIB  # what was on its way on the first
+
+
+def test_one_that_is_fast_stays_alone(
+    image: Image, open_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calotype_client.pieces.WATCHED", 60)  # on a machine of any speed
+    with cutting(open_service.port) as proxy:
+        at(proxy.url).data.download(image, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == DATA
+    assert proxy.connections == 1
+
+
 def test_twenty_cuts(image: Image, open_service: Service, tmp_path: Path) -> None:
     with cutting(open_service.port, lambda number: MIB if number <= 20 else None) as proxy:
         at(proxy.url).data.download(image, tmp_path / "back", connections=3)
@@ -113,8 +144,10 @@ def test_refused_in_the_middle(client: Client, open_service: Service, tmp_path: 
 class Handler(BaseHTTPRequestHandler):
     """A service that knows no parts: it gives `DATA`, whatever is asked for."""
 
+    server: "Server"
+
     def do_GET(self) -> None:
-        self.server.asked.append(self.headers.get("X-Auth-Token"))  # type: ignore[attr-defined]
+        self.server.asked.append(self.headers.get("X-Auth-Token"))
         self.send_response(200)
         self.send_header("Content-Length", str(len(DATA)))
         self.end_headers()
@@ -124,10 +157,21 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Of this service; `asked`: the tokens that came, one for each request."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *who: object) -> None:
+        """Clients may leave."""
+
+
 @pytest.fixture
-def without_parts() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked = []  # type: ignore[attr-defined]
+def without_parts() -> Iterator[Server]:
+    server = Server()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -139,25 +183,44 @@ def without_parts() -> Iterator[ThreadingHTTPServer]:
 
 
 def test_a_service_without_parts_is_read_once(
-    image: Image, without_parts: ThreadingHTTPServer, tmp_path: Path
+    image: Image, without_parts: Server, tmp_path: Path
 ) -> None:
-    at(address(without_parts)).data.download(image, tmp_path / "back", connections=4)
+    at(without_parts.url).data.download(image, tmp_path / "back", connections=4)
     assert (tmp_path / "back").read_bytes() == DATA
-    assert len(without_parts.asked) == 1  # type: ignore[attr-defined]
+    assert len(without_parts.asked) == 1
+
+
+def test_a_slow_service_without_parts_stays_alone(
+    image: Image, without_parts: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calotype_client.pieces.WATCHED", 0)
+    monkeypatch.setattr("calotype_client.pieces.WORTH", 0)
+    second = threading.Event()
+
+    def pace(number: int, count: int) -> None:
+        if number == 2:
+            second.set()
+        elif count >= MIB:
+            assert second.wait(30)
+
+    with cutting(without_parts.server_port, pace=pace) as proxy:
+        at(proxy.url).data.download(image, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == DATA
+    assert proxy.connections == 2
 
 
 def test_a_node_that_gives_something_else_is_noticed(
-    image: Image, without_parts: ThreadingHTTPServer, client: Client, tmp_path: Path
+    image: Image, without_parts: Server, client: Client, tmp_path: Path
 ) -> None:
     other = replace(image, size=len(DATA) - 1)
     with pytest.raises(WrongData, match=f"{len(DATA)} bytes come"):
-        client.data.download(other, tmp_path / "back", nodes=[address(without_parts)])
+        client.data.download(other, tmp_path / "back", nodes=[without_parts.url])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_token_goes_over_no_worse_connection(
     image: Image,
-    without_parts: ThreadingHTTPServer,
+    without_parts: Server,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -167,13 +230,9 @@ def test_the_token_goes_over_no_worse_connection(
         port = nobody.getsockname()[1]
     secure = at(f"https://127.0.0.1:{port}")
     with pytest.raises(NotConnected):
-        secure.data.download(image, tmp_path / "back", nodes=[address(without_parts)])
-    assert without_parts.asked == []  # type: ignore[attr-defined]
+        secure.data.download(image, tmp_path / "back", nodes=[without_parts.url])
+    assert without_parts.asked == []
     assert "not as safe as https://" in caplog.text
-
-
-def address(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}"
 
 
 # -- nodes ---------------------------------------------------------------------------------------
@@ -227,11 +286,6 @@ def test_from_the_nodes_that_have_it(nodes: list[Node], prepared: Prepared, tmp_
     assert admin.type("image", "save", "from-cache", "--from-cache").raw == DATA
     assert first.reads() == reads
 
-    mary = Terminal(tmp_path, person(first, "mary"), prepared)
-    said = mary.type("image", "save", *name, "--from-cache").complaint
-    assert said.startswith("WARNING: Not from the cache of a node: ") and said.count("\n") == 1
-    assert (tmp_path / "back").read_bytes() == DATA
-
     third.kill()
     try:
         said = admin.type("image", "save", *name, "--from-cache", "--connections", "2").complaint
@@ -240,3 +294,8 @@ def test_from_the_nodes_that_have_it(nodes: list[Node], prepared: Prepared, tmp_
         assert (tmp_path / "back").read_bytes() == DATA
     finally:
         third.start()
+
+    mary = Terminal(tmp_path, person(first, "mary"), prepared)
+    said = mary.type("image", "save", *name, "--from-cache").complaint
+    assert said.startswith("WARNING: Not from the cache of a node: ") and said.count("\n") == 1
+    assert (tmp_path / "back").read_bytes() == DATA

@@ -15,7 +15,7 @@ from calotype_client.calls import Calls
 from calotype_client.errors import Error, NoData, WrongData
 from calotype_client.images import path
 from calotype_client.model import Image
-from calotype_client.pieces import Pieces, worthwhile
+from calotype_client.pieces import SMALLEST, Pieces
 from calotype_client.reading import Places, Stretch
 from calotype_client.source import Source
 from calotype_client.wire import Progress
@@ -82,21 +82,22 @@ class Data:
         *,
         prefer: str | None = None,
         nodes: Sequence[str] = (),
-        connections: int = 1,
+        connections: int | None = None,
         progress: Progress = _silent,
     ) -> Downloaded:
         """Write the data into a file, verified. Raises WrongData, NoData, Refused, NotConnected.
 
-        A path is written under a temporary name beside it, over several connections if wanted: it
-        appears when all is there and is right. After a cut it goes on where it was. `nodes`: the
-        addresses of services that are asked first (`cache.nodes`); they get the caller's token.
+        A path is written under a temporary name beside it: it appears when all is there and is
+        right. After a cut it goes on where it was. `connections`: how many read parts of it at
+        once; left out, more than one when that one is slow. `nodes`: the addresses of services that
+        are asked first (`cache.nodes`); they get the caller's token.
         """
         if image.size is None or image.status in ("queued", "saving", "uploading", "importing"):
             raise NoData(f"Image {image.id} is {image.status}: it has no data yet")
         places = Places(self._calls, image, prefer=prefer, nodes=nodes)
         if not isinstance(to, Path | str):
             return _in_order(places, to, progress)
-        if not worthwhile(image.size, connections):
+        if connections == 1 or image.size < 2 * SMALLEST:
             return _to_path(Path(to), lambda file: _in_order(places, file, progress))
         return _to_path(Path(to), lambda file: _at_once(places, file, connections, progress))
 
@@ -116,7 +117,7 @@ def _in_order(places: Places, to: Sink, progress: Progress) -> Downloaded:
     return _verified(image, algorithm, value, digest.hexdigest())
 
 
-def _at_once(places: Places, to: FileIO, connections: int, progress: Progress) -> Downloaded:
+def _at_once(places: Places, to: FileIO, connections: int | None, progress: Progress) -> Downloaded:
     """Over several connections, into a file."""
     image = places.image
     if not S_ISREG(os.fstat(to.fileno()).st_mode):

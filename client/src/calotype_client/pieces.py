@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -16,28 +17,32 @@ SMALLEST = 16 * MIB
 LARGEST = 128 * MIB
 #: How many pieces each connection reads, so that a slow one does not hold up the end.
 TURNS = 4
+#: Connections, when nobody says how many.
+USUAL = 4
+#: Seconds for which one connection alone is watched then.
+WATCHED = 2.0
+#: Seconds that must be left for more to be worth it.
+WORTH = 5.0
+#: Seconds after which we look at it, though nothing came.
+LOOK = 1.0
 
 Update = Callable[[bytes], object]
-
-
-def worthwhile(size: int, connections: int) -> bool:
-    """Whether an image has enough for more than one connection."""
-    return connections > 1 and size >= 2 * SMALLEST
 
 
 class Pieces:
     """One download. Workers read one piece after the other; they take them in order.
 
     The caller's thread reads back what is there without a gap, for the digest, and tells the
-    progress.
+    progress. `connections` None: one that reads it all, and more if the digest waits for that one.
     """
 
-    def __init__(self, places: Places, file: int, size: int, connections: int) -> None:
+    def __init__(self, places: Places, file: int, size: int, connections: int | None) -> None:
         self._places = places
         self._file = file
         self._size = size
-        self._length = min(LARGEST, max(SMALLEST, size // (connections * TURNS)))
-        self._connections = connections
+        self._connections = connections or USUAL
+        self._alone = connections is None
+        self._length = size if self._alone else self._piece(size)
         self._changed = threading.Condition()
         self._taken = 0
         self._came = 0
@@ -47,6 +52,8 @@ class Pieces:
         self._written: dict[int, int] = {}
         self._files: dict[int, int] = {}
         self._failure: BaseException | None = None
+        self._began = time.monotonic()
+        self._waited = 0.0
 
     def fill(self, update: Update, progress: Progress) -> None:
         """Bring all of it here; `update` is given it in order. Raises as `Stretch.read`."""
@@ -60,33 +67,96 @@ class Pieces:
                 if ready > at:
                     update(self._back(at, ready))
                     at = min(ready, at + BLOCK)
+                if self._slow():
+                    self._spread()
         finally:
             self._stop()
+
+    # -- in the caller's thread ------------------------------------------------------------------
 
     def _start(self) -> None:
         """Begin with one connection: it shows whether there can be more."""
         first = self._take(0)
-        if first is not None and not first.begin():
-            first.extend(self._size)
+        if first is None:
+            return
+        parts = first.begin()
+        if not parts:
+            first.end_at(self._size)
             self._taken = self._size
-        for number in range(self._connections):
-            stretch = self._take(number) if number else first
-            if stretch is not None:
-                self._files[number] = os.dup(self._file)
-                threading.Thread(target=self._work, args=(number, stretch), daemon=True).start()
+        self._launch(0, first)
+        for number in range(1, self._connections if parts else 1):
+            self._launch(number, self._take(number))
 
-    def _take(self, number: int) -> Stretch | None:
-        """The next piece, for a worker; none when all are taken."""
+    def _slow(self) -> bool:
+        """Whether the only connection keeps us waiting, with much still to come."""
+        if not self._alone:
+            return False
+        took = time.monotonic() - self._began
+        left = self._size - self._came
+        return (
+            took >= WATCHED
+            and self._waited > took / 2
+            and left >= 2 * SMALLEST
+            and left * took > WORTH * self._came
+        )
+
+    def _spread(self) -> None:
+        """Leave the rest to more connections, if parts can be had."""
+        self._alone = False
         with self._changed:
-            begin, end = self._taken, min(self._size, self._taken + self._length)
-            if begin == end or self._failure:
-                self._written.pop(number, None)
-                self._changed.notify()
-                return None
-            self._taken, self._written[number] = end, begin
-            stretch = Stretch(self._places, number, begin, end, partial(self._put, number))
-            self._stretches[number] = stretch
-            return stretch
+            at = self._written[0]
+            self._length = self._piece(self._size - at)
+            border = self._taken = min(self._size, at + self._length)
+        second = self._take(1)
+        if second is None:
+            return
+        parts = second.begin()
+        with self._changed:
+            # Whoever is on the way to the border may have read a block already.
+            if not parts or self._written.get(0, border) > border - 2 * BLOCK:
+                del self._written[1]
+                self._taken = self._size
+                second.close()
+                return
+            self._stretches[0].end_at(border)
+        self._launch(1, second)
+        for number in range(2, self._connections):
+            self._launch(number, self._take(number))
+
+    def _launch(self, number: int, stretch: Stretch | None) -> None:
+        if stretch is not None:
+            self._files[number] = os.dup(self._file)
+            threading.Thread(target=self._work, args=(number, stretch), daemon=True).start()
+
+    def _wait(self, at: int, told: int) -> tuple[int, int]:
+        """Up to where all is there, and how much came; waits a while for one to become more."""
+        began = time.monotonic()
+        with self._changed:
+            self._changed.wait_for(lambda: self._news(at, told), LOOK)
+            self._waited += time.monotonic() - began
+            if self._failure:
+                raise self._failure
+            return self._ready(), self._came
+
+    def _news(self, at: int, told: int) -> bool:
+        return bool(self._failure) or self._came > told or self._ready() > at
+
+    def _ready(self) -> int:
+        return min([self._taken, *self._written.values()])
+
+    def _back(self, begin: int, end: int) -> bytes:
+        block = os.pread(self._file, min(BLOCK, end - begin), begin)
+        if len(block) < min(BLOCK, end - begin):
+            raise Error("Somebody else has changed the file")
+        return block
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._failure = self._failure or Error("The download has ended")
+        for stretch in self._stretches.values():
+            stretch.stop()
+
+    # -- in the threads of the workers -------------------------------------------------------------
 
     def _work(self, number: int, stretch: Stretch | None) -> None:
         try:
@@ -100,6 +170,19 @@ class Pieces:
         finally:
             os.close(self._files.pop(number))
 
+    def _take(self, number: int) -> Stretch | None:
+        """The next piece, for a worker; none when all are taken."""
+        with self._changed:
+            begin, end = self._taken, min(self._size, self._taken + self._length)
+            if begin == end or self._came >= self._size or self._failure:
+                self._written.pop(number, None)
+                self._changed.notify()
+                return None
+            self._taken, self._written[number] = end, begin
+            stretch = Stretch(self._places, number, begin, end, partial(self._put, number))
+            self._stretches[number] = stretch
+            return stretch
+
     def _put(self, number: int, at: int, block: bytes) -> None:
         rest = memoryview(block)
         while rest:
@@ -110,25 +193,6 @@ class Pieces:
             self._came += len(block)
             self._changed.notify()
 
-    def _wait(self, at: int, told: int) -> tuple[int, int]:
-        """Up to where all is there, and how much came: when one of both has become more."""
-        with self._changed:
-            while True:
-                if self._failure:
-                    raise self._failure
-                ready = min([self._taken, *self._written.values()])
-                if ready > at or self._came > told:
-                    return ready, self._came
-                self._changed.wait()
-
-    def _back(self, begin: int, end: int) -> bytes:
-        block = os.pread(self._file, min(BLOCK, end - begin), begin)
-        if len(block) < min(BLOCK, end - begin):
-            raise Error("Somebody else has changed the file")
-        return block
-
-    def _stop(self) -> None:
-        with self._changed:
-            self._failure = self._failure or Error("The download has ended")
-        for stretch in self._stretches.values():
-            stretch.stop()
+    def _piece(self, size: int) -> int:
+        """How long the pieces of so much are."""
+        return min(LARGEST, max(SMALLEST, size // (self._connections * TURNS)))

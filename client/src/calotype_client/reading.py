@@ -87,14 +87,23 @@ class Stretch:
         self._stopped = threading.Event()
 
     def begin(self) -> bool:
-        """Open the first connection; whether parts can be had. Raises as `read`."""
-        while self._opened is None:
-            self._try()
-        return self._opened[1].status == 206
+        """Try to open a connection; whether only what was asked for comes on it."""
+        try:
+            self._step(self._places.pick(self._number))
+        except (NotConnected, Refused) as error:
+            LOG.info("%s", error)  # `read` tries again, and says it
+        return self._opened is not None and self._opened[1].status == 206
 
-    def extend(self, end: int) -> None:
-        """Read on to another end."""
+    def end_at(self, end: int) -> None:
+        """Read up to another end."""
         self._end = end
+
+    def close(self) -> None:
+        """Give up what `begin` has opened."""
+        if self._opened is not None:
+            connection, answer = self._opened
+            answer.close()
+            connection.close()
 
     def read(self) -> None:
         """Read to the end. Raises Refused, NotConnected, NoData, WrongData."""

@@ -15,6 +15,7 @@ from calotype_client.cli.images import add_fields, fields
 from calotype_client.data import Downloaded
 from calotype_client.errors import Error, Refused, WrongData, WrongUse
 from calotype_client.model import Image
+from calotype_client.pieces import USUAL
 
 #: What the data of a disk begins with, and the disk_format that it is.
 BEGINNINGS = {
@@ -118,8 +119,7 @@ class Stage(Verb):
 class Save(Verb):
     """Download the data of an image, verified.
 
-    A file appears when all of it is there and is what the digest of the image says. Over a long
-    way, several connections are faster than one.
+    A file appears when all of it is there and is what the digest of the image says.
     """
 
     example = "calotype image save debian-13 --file debian-13.qcow2"
@@ -137,7 +137,7 @@ class Save(Verb):
         )  # fmt: skip
         parser.add_argument(
             "--connections", type=count, metavar="N",
-            help="read so many parts at once into a file (default: 1; from several nodes, 4)",
+            help="read so many parts at once into a file (default: 1, and 4 when that is slow)",
         )  # fmt: skip
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -151,7 +151,7 @@ class Save(Verb):
         with progress.bar(image.name or image.id, image.size) as advance:
             done = self.client.data.download(
                 image, to, prefer=parsed_args.prefer, nodes=nodes, progress=advance,
-                connections=parsed_args.connections or (4 if len(nodes) > 1 else 1),
+                connections=parsed_args.connections or (USUAL if len(nodes) > 1 else None),
             )  # fmt: skip
         if to_stdout:
             sys.stdout.buffer.flush()
