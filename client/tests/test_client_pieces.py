@@ -74,7 +74,7 @@ def test_one_that_is_slow_gets_others_beside_it(
         at(proxy.url).data.download(image, tmp_path / "back", progress=told.append)
     assert (tmp_path / "back").read_bytes() == DATA
     assert (sum(told), waiting) == (len(DATA), set())
-    assert proxy.answered <= 1.05 * len(DATA) + 4 * MIB  # what was on its way on the first
+    assert proxy.answered < 1.4 * len(DATA)  # what was on its way on the first is lost
 
 
 def test_one_that_is_fast_stays_alone(
