@@ -6,13 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cutting import cutting
 from prepared import Prepared
+from strangers import Stranger, stranger
 from terminal import Terminal
 
 from calotype_client import Client, connect
@@ -141,49 +141,15 @@ def test_refused_in_the_middle(client: Client, open_service: Service, tmp_path: 
 # -- services and nodes that are not as they should be ------------------------------------------
 
 
-class Handler(BaseHTTPRequestHandler):
-    """A service that knows no parts: it gives `DATA`, whatever is asked for."""
-
-    server: "Server"
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.headers.get("X-Auth-Token"))
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(DATA)))
-        self.end_headers()
-        self.wfile.write(DATA)
-
-    def log_message(self, *words: object) -> None:
-        """Say nothing."""
-
-
-class Server(ThreadingHTTPServer):
-    """Of this service; `asked`: the tokens that came, one for each request."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str | None] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-    def handle_error(self, *who: object) -> None:
-        """Clients may leave."""
-
-
 @pytest.fixture
-def without_parts() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+def without_parts() -> Iterator[Stranger]:
+    """A service that knows no parts: it gives `DATA`, whatever is asked for."""
+    with stranger(lambda request: request.give(200, DATA)) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_service_without_parts_is_read_once(
-    image: Image, without_parts: Server, tmp_path: Path
+    image: Image, without_parts: Stranger, tmp_path: Path
 ) -> None:
     at(without_parts.url).data.download(image, tmp_path / "back", connections=4)
     assert (tmp_path / "back").read_bytes() == DATA
@@ -191,7 +157,7 @@ def test_a_service_without_parts_is_read_once(
 
 
 def test_a_slow_service_without_parts_stays_alone(
-    image: Image, without_parts: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image: Image, without_parts: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("calotype_client.pieces.WATCHED", 0)
     monkeypatch.setattr("calotype_client.pieces.WORTH", 0)
@@ -209,18 +175,9 @@ def test_a_slow_service_without_parts_stays_alone(
     assert proxy.connections == 2
 
 
-def test_a_node_that_gives_something_else_is_noticed(
-    image: Image, without_parts: Server, client: Client, tmp_path: Path
-) -> None:
-    other = replace(image, size=len(DATA) - 1)
-    with pytest.raises(WrongData, match=f"{len(DATA)} bytes come"):
-        client.data.download(other, tmp_path / "back", nodes=[without_parts.url])
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_token_goes_over_no_worse_connection(
     image: Image,
-    without_parts: Server,
+    without_parts: Stranger,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,

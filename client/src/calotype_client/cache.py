@@ -15,9 +15,7 @@ class Cache:
 
     def entries(self) -> list[CachedImage]:
         """What is in the cache, and what is wanted there."""
-        found = self._calls.json("GET", "/v2/cache")
-        queued = (CachedImage(image_id, "queued") for image_id in found["queued_images"])
-        return [*map(CachedImage.of, found["cached_images"]), *queued]
+        return self._calls.json("GET", "/v2/cache", CachedImage.all_of)
 
     def queue(self, image: Image) -> None:
         """Have an image brought here."""
@@ -34,8 +32,8 @@ class Cache:
 
     def nodes(self, image: Image) -> list[str]:
         """The addresses of all nodes that have the image in their cache; any node knows."""
-        found = self._calls.json("GET", f"/v2/cache/nodes/{quote(image.id, safe='')}")
-        return list(found["cached_nodes"] if isinstance(found, dict) else found)
+        where = f"/v2/cache/nodes/{quote(image.id, safe='')}"
+        return self._calls.json("GET", where, lambda found: list(found["cached_nodes"]))
 
 
 def _path(image_id: str) -> str:

@@ -3,10 +3,10 @@
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from keystoneauth1 import exceptions as identity
@@ -18,6 +18,10 @@ from calotype_client.source import Source, length
 #: Reading may be tried again without harm: so often, each time waiting longer.
 TRIES = 4
 
+#: Letters that are shown of what cannot be understood.
+LONGEST = 60
+
+T = TypeVar("T")
 JsonBody = Mapping[str, Any] | list[Any]
 
 
@@ -62,14 +66,19 @@ class Calls:
         self,
         method: str,
         path: str,
+        read: Callable[[Any], T],
         body: JsonBody | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """What a call answers, None when that is nothing. Raises Refused."""
+    ) -> T:
+        """What `read` makes of the answer to a call. Raises Refused."""
         answer = self.call(method, path, body, headers=headers, params=params)
-        return answer.json() if answer.content else None
+        try:
+            return read(answer.json())
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            message = f"What answers at {self.endpoint} is no image service: {method} {path}"
+            raise errors.Error(f"{message} gave {_line_of(answer)}") from error
 
     def call(
         self,
@@ -88,14 +97,15 @@ class Calls:
             sent.setdefault("Content-Type", "application/json")
             data["data"] = json.dumps(body)
         endpoint = self.endpoint
+        patience = self.adapter.session.timeout or wire.PATIENCE
         with _told():
             answer = self.adapter.request(
                 endpoint + path, method, headers=sent, params=params, raise_exc=False,
-                connect_retries=tries, status_code_retries=tries, retriable_status_codes=[503],
-                **data,
+                connect_retries=tries, status_code_retries=tries,
+                retriable_status_codes=[*errors.PASSING], redirect=False,
+                timeout=(min(wire.CONNECTING, patience), patience), **data,
             )  # fmt: skip
-        if answer.status_code >= 400:
-            raise errors.refusal(answer.status_code, answer.reason, _body(answer.text))
+        _accept(answer.status_code, answer.reason, answer.text, answer.headers.get("Location"))
         return answer
 
     def send(
@@ -119,13 +129,15 @@ class Calls:
         connection = wire.connect(url, self.adapter.session)
         try:
             octets = {"Content-Type": "application/octet-stream"}
-            wire.request(connection, "PUT", url, self._headers(octets | framing | dict(headers)))
+            patience = self.adapter.session.timeout or wire.PATIENCE
+            sent = self._headers(octets | framing | dict(headers))
+            wire.request(connection, "PUT", url, sent, patience)
             broken = _try_to_send(connection, source, count, progress)
-            self._accept(connection, broken)
+            self._finish(connection, broken)
         finally:
             connection.close()
 
-    def _accept(self, connection: http.client.HTTPConnection, broken: Exception | None) -> None:
+    def _finish(self, connection: http.client.HTTPConnection, broken: Exception | None) -> None:
         try:
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
@@ -133,8 +145,7 @@ class Calls:
             reason = broken or error
             message = f"The connection broke before the service had answered: {_line(reason)}"
             raise errors.NotConnected(message) from reason
-        if answer.status >= 400:
-            raise errors.refusal(answer.status, answer.reason, _body(text))
+        _accept(answer.status, answer.reason, text, answer.headers.get("Location"))
         if broken is not None:
             raise errors.NotConnected(f"The connection broke: {_line(broken)}") from broken
 
@@ -158,12 +169,13 @@ class Calls:
         self, url: str, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = wire.connect(url, self.adapter.session)
-        wire.request(connection, "GET", url, self._headers(headers))
+        patience = self.adapter.session.timeout or wire.STALLED
+        wire.request(connection, "GET", url, self._headers(headers), patience)
         try:
             answer = connection.getresponse()
             if answer.status >= 300:
                 text = answer.read().decode(errors="replace")
-                raise errors.refusal(answer.status, answer.reason, _body(text))
+                _accept(answer.status, answer.reason, text, answer.headers.get("Location"))
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise errors.NotConnected(f"The connection broke: {_line(error)}") from error
@@ -192,6 +204,19 @@ def _try_to_send(
     except (ConnectionError, TimeoutError, ssl.SSLError) as error:
         return error
     return None
+
+
+def _accept(status: int, reason: str, text: str, location: str | None) -> None:
+    """Raises Refused, unless a call went well."""
+    if 300 <= status < 400 and location:
+        # The token goes to nobody but the service that the cloud names.
+        text = f"The service names another address, which is not followed: {location}"
+    if status >= 300:
+        raise errors.refusal(status, reason, _body(text))
+
+
+def _line_of(answer: requests.Response) -> str:
+    return repr(" ".join(answer.text.split())[:LONGEST])
 
 
 def _body(text: str) -> Any:

@@ -1,6 +1,7 @@
 """The data of images: up, and down again, whole and verified."""
 
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from calotype_client.pieces import SMALLEST, Pieces
 from calotype_client.reading import Places, Stretch
 from calotype_client.source import Source
 from calotype_client.wire import Progress
+
+LOG = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
@@ -43,7 +46,10 @@ def _silent(count: int) -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """Up- and download. `progress` is told how many more bytes have gone, again and again."""
+    """Up- and download. `progress` is told how many more bytes have gone, again and again.
+
+    When a download begins anew, how many are lost, as a negative number.
+    """
 
     _calls: Calls
 
@@ -97,9 +103,15 @@ class Data:
         places = Places(self._calls, image, prefer=prefer, nodes=nodes)
         if not isinstance(to, Path | str):
             return _in_order(places, to, progress)
-        if connections == 1 or image.size < 2 * SMALLEST:
-            return _to_path(Path(to), lambda file: _in_order(places, file, progress))
-        return _to_path(Path(to), lambda file: _at_once(places, file, connections, progress))
+        try:
+            return _to_path(Path(to), lambda file: _fill(places, file, connections, progress))
+        except WrongData as error:
+            if not nodes or not _kept(Path(to)):
+                raise
+            LOG.warning("%s; once more, from the service itself", error)
+        progress(-image.size)
+        places = Places(self._calls, image, prefer=prefer)
+        return _to_path(Path(to), lambda file: _fill(places, file, connections, progress))
 
 
 def _in_order(places: Places, to: Sink, progress: Progress) -> Downloaded:
@@ -117,10 +129,11 @@ def _in_order(places: Places, to: Sink, progress: Progress) -> Downloaded:
     return _verified(image, algorithm, value, digest.hexdigest())
 
 
-def _at_once(places: Places, to: FileIO, connections: int | None, progress: Progress) -> Downloaded:
-    """Over several connections, into a file."""
+def _fill(places: Places, to: FileIO, connections: int | None, progress: Progress) -> Downloaded:
+    """Over as many connections as are wanted and make sense, into a file."""
     image = places.image
-    if not S_ISREG(os.fstat(to.fileno()).st_mode):
+    plain = S_ISREG(os.fstat(to.fileno()).st_mode)
+    if not plain or connections == 1 or (image.size or 0) < 2 * SMALLEST:
         return _in_order(places, to, progress)
     algorithm, value = hashing.expected(image)
     digest: Any = hashlib.new(algorithm, usedforsecurity=False) if algorithm else None
@@ -148,9 +161,14 @@ def write(to: Sink, block: bytes) -> None:
         rest = rest[len(rest) if count is None else count :]
 
 
+def _kept(path: Path) -> bool:
+    """Whether what is written there can be taken back; not from a device, a named pipe."""
+    return path.is_file() or not path.exists()
+
+
 def _to_path(final: Path, fill: Callable[[FileIO], Downloaded]) -> Downloaded:
     try:
-        if final.exists() and not final.is_file():  # a device, a named pipe
+        if not _kept(final):
             with final.open("wb", buffering=0) as file:
                 return fill(file)
         return _under_temporary_name(final.resolve(), fill)
@@ -162,7 +180,11 @@ def _under_temporary_name(final: Path, fill: Callable[[FileIO], Downloaded]) -> 
     temporary = final.with_name(f".{final.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("x+b", buffering=0) as file:
+            if final.exists():  # who may not read the old one shall not read the new one
+                os.fchmod(file.fileno(), final.stat().st_mode & 0o777)
             done = fill(file)
+            # A crash must not leave the name without the data that was verified.
+            os.fsync(file.fileno())
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)

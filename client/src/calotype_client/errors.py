@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+#: Letters of a reason that is not the service's own.
+LONGEST = 300
+
 _HTML = re.compile(r"<[^<>]*>")
 
 
@@ -81,6 +84,9 @@ class TookTooLong(Error):
     """A task goes on after the time that it was given."""
 
 
+#: Answers of a service, or of what is before it, that will be others soon.
+PASSING = frozenset({502, 503, 504})
+
 _BY_STATUS: dict[int, type[Refused]] = {
     400: BadRequest,
     401: NotAllowed,
@@ -93,6 +99,9 @@ _BY_STATUS: dict[int, type[Refused]] = {
 
 def refusal(status: int, reason: str, body: Any) -> Refused:
     """The error for an answer: `body` is its JSON, or its text."""
-    text = body.get("message", "") if isinstance(body, dict) else body
-    line = " ".join(_HTML.sub(" ", str(text or "")).split())
+    if isinstance(body, dict) and body.get("message"):
+        text = str(body["message"])
+    else:  # who is before the service may say it with a page
+        text = _HTML.sub(" ", str(body or ""))[:LONGEST]
+    line = " ".join(text.split())
     return _BY_STATUS.get(status, Refused)(line or f"{status} {reason}", status)

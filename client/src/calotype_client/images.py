@@ -29,16 +29,15 @@ class Images:
         return islice(self._pages({"limit": min(limit or 1000, 1000), **filters}), limit)
 
     def _pages(self, params: Mapping[str, Any]) -> Iterator[Image]:
-        page = self._calls.json("GET", "/v2/images", params=params)
-        while True:
-            yield from map(Image.of, page["images"])
-            if not page.get("next"):
-                return
-            page = self._calls.json("GET", page["next"])
+        images, next_page = self._calls.json("GET", "/v2/images", Image.page, params=params)
+        yield from images
+        while next_page:
+            images, next_page = self._calls.json("GET", next_page, Image.page)
+            yield from images
 
     def get(self, image_id: str) -> Image:
         """The image of an id. Raises NotFound."""
-        return Image.of(self._calls.json("GET", path(image_id)))
+        return self._calls.json("GET", path(image_id), Image.of)
 
     def find(self, name_or_id: str) -> Image:
         """The image of an id or, if there is none, of a name. Raises NotFound, Ambiguous."""
@@ -59,7 +58,7 @@ class Images:
 
     def create(self, **fields: Any) -> Image:
         """Make an image without data: `name`, `disk_format`, `tags`, properties…"""
-        return Image.of(self._calls.json("POST", "/v2/images", fields))
+        return self._calls.json("POST", "/v2/images", Image.of, fields)
 
     def update(
         self, image_id: str, changes: Mapping[str, Any], remove: Sequence[str] = ()
@@ -71,7 +70,7 @@ class Images:
         ]
         patch += [{"op": "remove", "path": f"/{_pointer(name)}"} for name in remove]
         headers = {"Content-Type": PATCH}
-        return Image.of(self._calls.json("PATCH", path(image_id), patch, headers=headers))
+        return self._calls.json("PATCH", path(image_id), Image.of, patch, headers=headers)
 
     def delete(self, image_id: str, *, store: str | None = None) -> None:
         """Delete an image, or only its data in one store."""

@@ -19,7 +19,9 @@ class Imports:
 
     def methods(self) -> list[str]:
         """The methods on offer, e.g. `glance-direct`, `web-download`."""
-        return list(self._calls.json("GET", "/v2/info/import")["import-methods"]["value"])
+        return self._calls.json(
+            "GET", "/v2/info/import", lambda found: list(found["import-methods"]["value"])
+        )
 
     def begin(
         self,

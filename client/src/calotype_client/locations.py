@@ -17,8 +17,8 @@ class Locations:
 
     def list(self, image: Image) -> list[Location]:
         """Where the data lies; the addresses may hold credentials."""
-        found = self._calls.json("GET", path(image.id, "locations"))
-        return [Location.of(it) for it in found]
+        where = path(image.id, "locations")
+        return self._calls.json("GET", where, lambda found: [Location.of(it) for it in found])
 
     def add(
         self, image: Image, url: str, *, hash_algo: str | None = None, hash_value: str | None = None

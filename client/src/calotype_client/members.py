@@ -15,22 +15,24 @@ class Members:
 
     def list(self, image: Image) -> list[Member]:
         """All members for the owner, oneself for a member."""
-        found = self._calls.json("GET", path(image.id, "members"))["members"]
-        return [Member.of(it) for it in found]
+        where = path(image.id, "members")
+        return self._calls.json(
+            "GET", where, lambda found: [Member.of(it) for it in found["members"]]
+        )
 
     def get(self, image: Image, project: str) -> Member:
         """One member. Raises NotFound."""
-        return Member.of(self._calls.json("GET", path(image.id, "members", project)))
+        return self._calls.json("GET", path(image.id, "members", project), Member.of)
 
     def add(self, image: Image, project: str) -> Member:
         """Share an image with a project, by id; it is `pending` until accepted."""
         body = {"member": project}
-        return Member.of(self._calls.json("POST", path(image.id, "members"), body))
+        return self._calls.json("POST", path(image.id, "members"), Member.of, body)
 
     def set(self, image: Image, project: str, status: str) -> Member:
         """Accept or reject, as the member: `accepted`, `rejected`, `pending`."""
         body = {"status": status}
-        return Member.of(self._calls.json("PUT", path(image.id, "members", project), body))
+        return self._calls.json("PUT", path(image.id, "members", project), Member.of, body)
 
     def remove(self, image: Image, project: str) -> None:
         """Share it no longer."""

@@ -58,6 +58,11 @@ class Image:
             json=json,
         )
 
+    @classmethod
+    def page(cls, json: Json) -> tuple[list[Self], str | None]:
+        """Read a page of images, and the address of the next one."""
+        return [cls.of(it) for it in json["images"]], json.get("next")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -94,6 +99,11 @@ class Task:
             updated_at=json.get("updated_at"),
             json=json,
         )
+
+    @classmethod
+    def page(cls, json: Json) -> tuple[list[Self], str | None]:
+        """Read tasks and, if there are more, the address of the next page."""
+        return [cls.of(it) for it in json["tasks"]], json.get("next")
 
 
 @dataclass(frozen=True)
@@ -167,6 +177,12 @@ class CachedImage:
             last_accessed=json.get("last_accessed"),
             last_modified=json.get("last_modified"),
         )
+
+    @classmethod
+    def all_of(cls, json: Json) -> list[Self]:
+        """Read all that the API says of a cache."""
+        queued = [cls(image_id, "queued") for image_id in json["queued_images"]]
+        return [*map(cls.of, json["cached_images"]), *queued]
 
 
 @dataclass(frozen=True)

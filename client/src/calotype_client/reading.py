@@ -8,7 +8,15 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import quote, urlsplit
 
 from calotype_client.calls import Calls
-from calotype_client.errors import BadRequest, NoData, NotConnected, Refused, WrongData
+from calotype_client.errors import (
+    PASSING,
+    BadRequest,
+    Error,
+    NoData,
+    NotConnected,
+    Refused,
+    WrongData,
+)
 from calotype_client.images import path
 from calotype_client.model import Image
 from calotype_client.wire import BLOCK
@@ -82,6 +90,8 @@ class Stretch:
         self._number = number
         self._at, self._end = begin, end
         self._put = put
+        #: Who was asked last, and the connection while there is one.
+        self._node: str | None = None
         self._opened: Opened | None = None
         self._cuts = 0
         self._stopped = threading.Event()
@@ -89,8 +99,8 @@ class Stretch:
     def begin(self) -> bool:
         """Try to open a connection; whether only what was asked for comes on it."""
         try:
-            self._step(self._places.pick(self._number))
-        except (NotConnected, Refused) as error:
+            self._step()
+        except (NotConnected, Refused, NoData, WrongData) as error:
             LOG.info("%s", error)  # `read` tries again, and says it
         return self._opened is not None and self._opened[1].status == 206
 
@@ -116,19 +126,24 @@ class Stretch:
 
     def _try(self) -> None:
         """Go one step on; after a cut, make another step possible."""
-        before, node = self._at, self._places.pick(self._number)
+        before = self._at
         try:
-            self._step(node)
-        except (NotConnected, Refused) as error:
-            if node is None:
+            self._step()
+        except (NotConnected, Refused, NoData, WrongData) as error:
+            if self._stopped.is_set():
+                raise
+            if self._node is None:
                 self._pause(error, self._at > before)
             elif self._at == before:
-                self._places.drop(node, error)
+                self._places.drop(self._node, error)
+        if self._stopped.is_set():
+            raise NotConnected("The download was stopped")
 
-    def _step(self, node: str | None) -> None:
+    def _step(self) -> None:
         """Open a connection or, when there is one, read what it gives."""
         if self._opened is None:
-            self._opened = self._places.open(node, self._at, self._end)
+            self._node = self._places.pick(self._number)
+            self._opened = self._places.open(self._node, self._at, self._end)
             return
         (connection, answer), self._opened = self._opened, None
         with closing(connection), answer:
@@ -152,20 +167,21 @@ class Stretch:
         return self._at
 
     def _copy(self, answer: HTTPResponse, skip: int) -> None:
-        while self._at < self._end and (block := _read(answer)):
-            if self._stopped.is_set():
-                raise NotConnected("The download was stopped")
+        while self._at < self._end and not self._stopped.is_set():
+            block = _read(answer)
+            if not block:
+                break
             fresh, skip = block[skip:], max(0, skip - len(block))
             fresh = fresh[: self._end - self._at]
             if fresh:
                 self._put(self._at, fresh)
                 self._at += len(fresh)
 
-    def _pause(self, error: NotConnected | Refused, came_further: bool) -> None:
+    def _pause(self, error: Error, came_further: bool) -> None:
         """Wait before the next attempt; raise the error when there is none."""
-        refused = isinstance(error, Refused) and error.status != 503
+        passing = isinstance(error, NotConnected) or getattr(error, "status", 0) in PASSING
         self._cuts = 0 if came_further else self._cuts + 1
-        if refused or self._cuts >= CUTS or self._stopped.is_set():
+        if not passing or self._cuts >= CUTS:
             raise error
         LOG.info("%s; going on at byte %d", error, self._at)
         if self._cuts:

@@ -15,4 +15,6 @@ class Stores:
     def list(self, *, detail: bool = False) -> list[Store]:
         """All stores; with `detail`, for admins, what they are. Raises NotFound without names."""
         where = "/v2/info/stores/detail" if detail else "/v2/info/stores"
-        return [Store.of(it) for it in self._calls.json("GET", where)["stores"]]
+        return self._calls.json(
+            "GET", where, lambda found: [Store.of(it) for it in found["stores"]]
+        )

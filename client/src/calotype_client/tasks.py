@@ -31,28 +31,28 @@ class Tasks:
 
     def of_image(self, image_id: str) -> list[Task]:
         """The tasks of an image that have not expired, the newest first."""
-        return [Task.of(it) for it in self._calls.json("GET", path(image_id, "tasks"))["tasks"]]
+        tasks, _ = self._calls.json("GET", path(image_id, "tasks"), Task.page)
+        return tasks
 
     def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[Task]:
         """All tasks, for admins, page by page as they are asked for."""
         return islice(self._pages({"limit": min(limit or 1000, 1000), **filters}), limit)
 
     def _pages(self, params: Mapping[str, Any]) -> Iterator[Task]:
-        page = self._calls.json("GET", "/v2/tasks", params=params)
-        while True:
-            yield from map(Task.of, page["tasks"])
-            if not page.get("next"):
-                return
-            page = self._calls.json("GET", page["next"])
+        tasks, next_page = self._calls.json("GET", "/v2/tasks", Task.page, params=params)
+        yield from tasks
+        while next_page:
+            tasks, next_page = self._calls.json("GET", next_page, Task.page)
+            yield from tasks
 
     def get(self, task_id: str) -> Task:
         """A task, for admins. Raises NotFound."""
-        return Task.of(self._calls.json("GET", f"/v2/tasks/{quote(task_id, safe='')}"))
+        return self._calls.json("GET", f"/v2/tasks/{quote(task_id, safe='')}", Task.of)
 
     def hash(self, image: Image, algorithm: str | None = None) -> Task:
         """Have the digests of an image calculated; for admins. Raises Refused."""
         body = {"os_hash_algo": algorithm} if algorithm else {}
-        return Task.of(self._calls.json("POST", path(image.id, "hash"), body))
+        return self._calls.json("POST", path(image.id, "hash"), Task.of, body)
 
     def wait(self, task: Task, *, timeout: float | None = None, progress: Look = _unseen) -> Task:
         """The task once it has succeeded. Raises TaskFailed with its reason, TookTooLong.

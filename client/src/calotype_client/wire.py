@@ -28,8 +28,12 @@ LOG = logging.getLogger(__name__)
 BLOCK = 1 << 20
 #: What the kernel is asked to send before we look up.
 PIECE = 8 << 20
-#: Seconds without any progress. The service may be busy long after the last byte.
+#: Seconds for a connection to come about.
+CONNECTING = 15.0
+#: Seconds until an answer begins: after the last byte of an upload much may be left to do.
 PATIENCE = 600.0
+#: Seconds in which something of a download must come.
+STALLED = 120.0
 
 Progress = Callable[[int], None]
 
@@ -39,7 +43,7 @@ def connect(url: str, session: Any) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     if not parts.hostname:
         raise NotConnected(f"{url} is no address of a service")
-    timeout = session.timeout or PATIENCE
+    timeout = min(CONNECTING, session.timeout or CONNECTING)
     proxy = _proxy(parts)
     host, port = (proxy.hostname or "", proxy.port) if proxy else (parts.hostname, parts.port)
     if parts.scheme != "https":
@@ -53,22 +57,30 @@ def connect(url: str, session: Any) -> http.client.HTTPConnection:
 
 
 def request(
-    connection: http.client.HTTPConnection, method: str, url: str, headers: Mapping[str, str]
+    connection: http.client.HTTPConnection,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    patience: float,
 ) -> None:
-    """Send the head of a request. Raises NotConnected."""
+    """Send the head of a request; then wait at most so long for anything. Raises NotConnected."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     proxy = _proxy(parts) if parts.scheme == "http" else None
     extra = _proxy_headers(proxy) if proxy else {}
     LOG.debug("%s %s %s", method, url, _masked(headers))
     try:
+        connection.connect()
+        connection.sock.settimeout(patience)
         connection.putrequest(method, url if proxy else target, skip_accept_encoding=True)
         for name, value in {**headers, **extra}.items():
             connection.putheader(name, value)
         connection.endheaders()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
-        raise NotConnected(f"No connection to {parts.netloc}: {error}") from error
+        raise NotConnected(
+            f"No connection to {parts.hostname}:{connection.port}: {error}"
+        ) from error
 
 
 def send(
@@ -100,30 +112,42 @@ def _send_file(sock: socket.socket, source: Any, length: int, progress: Progress
 def _send_blocks(
     sock: socket.socket, source: Source, length: int | None, progress: Progress
 ) -> None:
-    write = sock.sendall if length is not None else lambda block: _send_chunk(sock, block)
+    write = _send if length is not None else _send_chunk
     left = length
     while left != 0 and not _answered(sock):
         block = source.read(BLOCK if left is None else min(BLOCK, left))
         if not block:
             break
-        write(block)
+        write(sock, block)
         left = None if left is None else left - len(block)
         progress(len(block))
     else:
         return
     if left:
         raise Error(f"The source has ended {left} bytes early")
-    sock.sendall(b"0\r\n\r\n")
+    _send(sock, b"0\r\n\r\n")
 
 
 def _send_chunk(sock: socket.socket, block: bytes) -> None:
-    sock.sendall(b"%x\r\n" % len(block))
-    sock.sendall(block)
-    sock.sendall(b"\r\n")
+    _send(sock, b"%x\r\n" % len(block))
+    _send(sock, block)
+    _send(sock, b"\r\n")
+
+
+def _send(sock: socket.socket, data: bytes) -> None:
+    """All of it. `sendall` would want all of it within the time that is for some of it."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[sock.send(rest) :]
 
 
 def _answered(sock: socket.socket) -> bool:
-    """Whether the service says something already: then it wants no more."""
+    """Whether the service says something already: then it wants no more.
+
+    What comes over TLS may be anything, such as tickets for a later session.
+    """
+    if isinstance(sock, ssl.SSLSocket):
+        return False
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
@@ -155,7 +179,12 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
         return None
     proxies = getproxies()
     found = proxies.get(parts.scheme) or proxies.get("all")
-    return urlsplit(found if "://" in found else f"http://{found}") if found else None
+    if not found:
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    if proxy.scheme not in ("http", "https"):
+        raise NotConnected(f"No way through a proxy of the kind {proxy.scheme}, only http")
+    return proxy
 
 
 def _proxy_headers(proxy: SplitResult) -> dict[str, str]:

@@ -143,7 +143,7 @@ class Save(Verb):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Save it."""
         to_stdout = parsed_args.file in (None, "-")
-        if to_stdout and sys.stdout.isatty():
+        if to_stdout and (sys.stdout is None or sys.stdout.isatty()):
             raise WrongUse("Not into a terminal: give --file, or send stdout elsewhere")
         image = self.client.images.find(parsed_args.image)
         nodes = self._nodes(image) if parsed_args.from_cache else []
