@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from terminal import Terminal
 from calotype_client import Client, connect
 from calotype_client.errors import NotConnected, Refused, WrongData
 from calotype_client.model import Image
+from calotype_client.pieces import Pieces
 from tests.cache.people import guarded, start
 from tests.cache.site import Node
 from tests.service import Service
@@ -75,6 +77,21 @@ def test_one_that_is_slow_gets_others_beside_it(
     assert (tmp_path / "back").read_bytes() == DATA
     assert (sum(told), waiting) == (len(DATA), set())
     assert proxy.answered < 1.4 * len(DATA)  # what was on its way on the first is lost
+
+
+def test_whenever_others_join(
+    image: Image, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calotype_client.pieces.SMALLEST", MIB)
+    for milliseconds in range(0, 200, 10):
+        # Whether the digest waits depends on the machine; here only the time counts.
+        soon = time.monotonic() + milliseconds / 1000
+        monkeypatch.setattr(
+            Pieces, "_slow", lambda it, at=soon: it._alone and time.monotonic() > at
+        )
+        told: list[int] = []
+        client.data.download(image, tmp_path / "back", progress=told.append)
+        assert sum(told) == len(DATA)
 
 
 def test_one_that_is_fast_stays_alone(

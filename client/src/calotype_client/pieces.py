@@ -104,10 +104,12 @@ class Pieces:
         """Leave the rest to more connections, if parts can be had."""
         self._alone = False
         with self._changed:
+            if 0 not in self._written:
+                return
             at = self._written[0]
             self._length = self._piece(self._size - at)
             border = self._taken = min(self._size, at + self._length)
-        second = self._take(1)
+            second = self._take(1)
         if second is None:
             return
         parts = second.begin()

@@ -109,16 +109,20 @@ class Stretch:
         self._end = end
 
     def close(self) -> None:
-        """Give up what `begin` has opened."""
-        if self._opened is not None:
-            connection, answer = self._opened
+        """Give up the connection, if there is one."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            connection, answer = opened
             answer.close()
             connection.close()
 
     def read(self) -> None:
         """Read to the end. Raises Refused, NotConnected, NoData, WrongData."""
-        while self._at < self._end:
-            self._try()
+        try:
+            while self._at < self._end:
+                self._try()
+        finally:
+            self.close()
 
     def stop(self) -> None:
         """Read no more than what is on its way; `read` raises then."""
