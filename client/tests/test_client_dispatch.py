@@ -86,6 +86,20 @@ def test_without_the_service_all_is_the_clients(anybody: Terminal) -> None:
     assert done.stdout.startswith('"ID","State"')
 
 
+def test_a_command_loads_nothing_of_other_services(anybody: Terminal) -> None:
+    code = (
+        "import sys; import calotype_client.cli.app; assert 'openstack.compute' not in sys.modules;"
+        "import openstack; from openstack import config, connect; from openstack.image import v2;"
+        "assert 'openstack.compute' in sys.modules;"
+        "print(openstack.connect is connect, openstack.config is config, openstack.image.v2 is v2)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=anybody.environment(), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == "True True True\n", done.stderr
+
+
 def test_no_code_is_shared() -> None:
     for path in SOURCE.glob("**/*.py"):
         assert "calotype" not in _imported(path), path

@@ -4,14 +4,17 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tools.bench import accounting, page, report
+from tests.servers import Process
+from tools.bench import accounting, page, report, shell
 from tools.bench.catalog import MEASUREMENTS
 from tools.bench.command import main
-from tools.bench.measurements import Sample
+from tools.bench.measurements import Failed, Sample
+from tools.bench.peers import Peer
 from tools.bench.plan import FIGURES, QUICK
 from tools.bench.report import BEGIN, END
 from tools.bench.run import Result
@@ -25,7 +28,7 @@ def result(name: str, **samples: list[Sample]) -> Result:
 
 
 def test_measures_a_real_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wanted = ["start", "list-walk", "show-load", "download"]
+    wanted = ["start", "list-walk", "show-load", "download", "client-save"]
     only = [word for name in wanted for word in ("--only", name)]
     out = tmp_path / "found.json"
 
@@ -47,7 +50,7 @@ def test_measures_a_real_service(tmp_path: Path, capsys: pytest.CaptureFixture[s
         for taken in samples.values()
         for sample in taken
         for key, value in sample.items()
-        if key != "cpu"  # too little to be seen by the kernel's clock
+        if key not in ("cpu", "server")  # too little to be seen by the kernel's clock
     ]
     assert min(numbers) > 0
     assert "show, 8 clients" in text.out
@@ -142,6 +145,35 @@ def test_counts_what_children_use_also_when_they_have_ended() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Iterator[shell.Client]:
+    """Python as somebody's client, before a server that does nothing."""
+    server, environment = Peer("server", tmp_path), {"OS_ENDPOINT": "http://here"}
+    server.process = Process(["sleep", "600"], tmp_path / "log").start()
+    yield shell.Client("python", tmp_path, [sys.executable], environment, server=server)
+    server.stop()
+
+
+def test_a_client_is_timed_with_its_children(python: shell.Client) -> None:
+    burn = "import time\nwhile time.process_time() < 0.2: pass\n"
+    program = f"import subprocess,sys,time\n{burn}subprocess.run([sys.executable,'-c',{burn!r}])"
+
+    sample = shell.timed(python, ["-c", program])
+
+    assert 0.4 <= sample["cpu"] < 3
+    assert sample["time"] >= 0.4
+    assert sample["server"] < 0.2
+
+
+def test_a_client_knows_only_the_cloud_that_is_measured(
+    python: shell.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_CLOUD", "of somebody else")
+    program = "import os; raise SystemExit([n for n in os.environ if n[:3] == 'OS_'])"
+    with pytest.raises(Failed, match=r"python ended with 1: \['OS_ENDPOINT'\]"):
+        shell.timed(python, ["-c", program])
 
 
 def test_sees_the_peak_of_memory() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tools.bench import shell
 from tools.bench.measurements import (
     Bench,
     Work,
@@ -32,6 +33,8 @@ from tools.bench.work import copied, hashed, imported
 OURS = ("calotype", "calotype-no-md5", "calotype-sha256")
 #: Calotype with an image cache.
 CACHED = ("calotype-cache",)
+#: Programs that people type: ours, and those released by others.
+CLIENTS = ("calotype-client", "openstackclient", "glanceclient")
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,24 @@ MEASUREMENTS = (
         hashed(),
         ("calotype", "openssl"),
         transfers=True,
+    ),
+    Measurement(
+        "client-create",
+        "image create of {size} at a shell",
+        shell.create,
+        CLIENTS,
+        prepare=shell.warm,
+        transfers=True,
+        ours=CLIENTS[:1],
+    ),
+    Measurement(
+        "client-save",
+        "image save of {size} at a shell",
+        shell.save,
+        CLIENTS,
+        prepare=shell.store_and_warm,
+        transfers=True,
+        ours=CLIENTS[:1],
     ),
     _to_backend("rbd", "RBD"),
     _to_backend("s3", "S3 (radosgw)"),

@@ -50,8 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print(results: Sequence[Result], plan: Plan) -> None:
     print(report.terminal(report.lines(results, plan)))
-    share = max((share for *_, share in report.clients(results)), default=0)
-    print(f"\nThe client used {share:.0%} of one core at most.")
+    shares = [share for *_, share in report.clients(results)]
+    if shares:
+        print(f"\nThe client used {max(shares):.0%} of one core at most.")
     for line in report.failures(results):
         print(f"FAILED: {line}")
     if plan.quick:

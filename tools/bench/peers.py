@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.keystone import peers as released
 from tests.servers import HOST, Missing, Process, free_port, program
 from tools.bench.client import Connection, Refused, request
 
@@ -242,16 +244,24 @@ def versions() -> dict[str, str]:
     found = {
         name: importlib.metadata.version(name) for name in ("calotype", "gunicorn", "SQLAlchemy")
     }
-    python = GLANCE / "bin" / "python"
-    if python.exists():
-        ask = "from importlib.metadata import version as v; print(v('glance'), v('uwsgi'))"
-        found["glance"], found["uwsgi"] = _run([str(python), "-c", ask], {}).split()
+    found |= _installed(GLANCE, "glance", "uwsgi")
+    with suppress(Missing):
+        found |= _installed(released(), "python-openstackclient", "python-glanceclient")
     for name, option in (("nginx", "-v"), ("mariadbd", "--version")):
         path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
         if path:
             words = _run([path, option], {}).replace("nginx/", "").split()
             found[name] = next(word for word in words if word[0].isdigit())
     return found
+
+
+def _installed(environment: Path, *names: str) -> dict[str, str]:
+    """The versions of distributions in an environment, if it is there."""
+    python = environment / "bin" / "python"
+    if not python.exists():
+        return {}
+    ask = f"from importlib.metadata import version as v; print(*map(v, {names}))"
+    return dict(zip(names, _run([str(python), "-c", ask], {}).split(), strict=True))
 
 
 def _configure(folder: Path, database: str, default: str, paste: str) -> Path:

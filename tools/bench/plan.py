@@ -103,6 +103,16 @@ def to_backend(kind: str, at_least: float) -> tuple[Figure, ...]:
     )
 
 
+def of_client() -> tuple[Figure, ...]:
+    """What a command line of our client is judged by, beside those of the released ones."""
+    released = ("openstackclient", "glanceclient")
+    return (
+        Figure("time", "", "s", tuple(Goal(peer, at_least=1.5) for peer in released)),
+        Figure("cpu", "client CPU", "s", tuple(Goal(peer, at_most=0.6) for peer in released)),
+        Figure("server", "server CPU", "s", tuple(Goal(peer) for peer in released)),
+    )
+
+
 #: What each measurement is judged by, in the order of the report.
 FIGURES: dict[str, tuple[Figure, ...]] = {
     "upload": (
@@ -127,6 +137,8 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     "upload-s3": to_backend("s3", 2),
     "upload-swift": to_backend("swift", 1.3),
     "upload-cinder": to_backend("cinder", 1.5),
+    "client-create": of_client(),
+    "client-save": of_client(),
     "list": (Figure("time", "", "ms", (Goal("glance", at_least=20),)),),
     "list-25": (Figure("time", "", "ms", (Goal("glance", at_least=10),)),),
     "list-walk": (Figure("time", "", "ms", (Goal("glance"),)),),

@@ -21,6 +21,7 @@ VARIANTS = {
     "calotype-no-md5": ", md5 off",
     "calotype-sha256": ", sha256, md5 off",
     "calotype-cache": "",
+    "calotype-client": "",
     **{f"calotype-{kind}": "" for kind in ("rbd", "s3", "swift", "cinder")},
 }
 

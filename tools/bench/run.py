@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.database_servers import MariaDB
 from tests.servers import Missing
-from tools.bench import backends, peers, rows
+from tools.bench import backends, peers, rows, shell
 from tools.bench.catalog import MEASUREMENTS, Measurement
 from tools.bench.measurements import Bench, Failed, Sample
 from tools.bench.peers import Peer
@@ -115,8 +115,9 @@ def servers(
         ):
             found.append(peers.calotype(name, home / name, ours_at, *options))
         found.append(peers.calotype("calotype-cache", home / "calotype-cache", ours_at, cache=True))
+        found.append(shell.calotype(found[0]))
         if not alone:
-            found += _peers(home, address, plan, source)
+            found += _peers(home, address, plan, source, found[0])
         yield {peer.name: peer for peer in found}
 
 
@@ -129,7 +130,9 @@ def _addresses(database: str, home: Path, stack: ExitStack) -> Callable[[str], s
     return lambda name: server.url(server.create())
 
 
-def _peers(home: Path, address: Callable[[str], str], plan: Plan, source: Path) -> list[Peer]:
+def _peers(
+    home: Path, address: Callable[[str], str], plan: Plan, source: Path, ours: Peer
+) -> list[Peer]:
     def glance(name: str, cache: bool) -> Peer:
         url = address(name)
         peer = peers.glance(name, home / name, url, cache=cache)
@@ -142,6 +145,8 @@ def _peers(home: Path, address: Callable[[str], str], plan: Plan, source: Path) 
         lambda: peers.nginx(home / "nginx", source),
         lambda: peers.bare(home / "bare"),
         lambda: peers.openssl(home / "openssl"),
+        lambda: shell.openstack(ours),
+        lambda: shell.glance(ours),
     ]
     found = []
     for make in makers:

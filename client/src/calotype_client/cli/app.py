@@ -12,10 +12,9 @@ from cliff.app import App
 from cliff.command import Command
 from cliff.commandmanager import CommandManager
 from keystoneauth1.exceptions import ClientException
-from openstack.config import OpenStackConfig
-from openstack.exceptions import ConfigException
 
 import calotype_client
+from calotype_client.cli.sdk import ConfigException, OpenStackConfig
 from calotype_client.cli.verbs import COMMANDS
 from calotype_client.client import Client, of_region
 from calotype_client.errors import Error, NoCloud
