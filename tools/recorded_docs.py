@@ -96,13 +96,18 @@ def with_a_cache(folder: Path) -> Iterator[str]:
 def _serving(arguments: list[str], before: list[str] | None = None, port: int = 0) -> Iterator[str]:
     port = port or free_port()
     command = [*_calotype(), *(before or []), "serve", "--port", str(port), *arguments]
-    server = subprocess.Popen(command, env=clean(), stdout=subprocess.DEVNULL)
-    try:
-        wait_until_up(port, server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(command, env=clean(), stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            wait_until_up(port, server)
+            yield f"http://127.0.0.1:{port}"
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read().decode())
+            raise
+        finally:
+            server.terminate()
+            server.wait()
 
 
 def _calotype() -> list[str]:
