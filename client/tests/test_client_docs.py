@@ -9,46 +9,48 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OPEN, start
+from documented import DISK, PROJECT, World, failed_task, serving
 from prepared import Prepared
 from shell import Shell
 from terminal import SOURCE
-from test_client_things import soon
 
-from calotype_client import Client, connect
+from calotype_client import connect
 from calotype_client.cli import dispatch
 from calotype_client.cli.verbs import COMMANDS
 from tests.conftest import MISSING, REQUIRE
-from tests.formats.samples import qcow2_header
 from tests.imports.web import Web, page
 from tests.service import Service
+from tests.tasks.site import until
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "client" / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "client" / "README.md", *ROOT.glob("docs/client/*.md")]
 
-DISK = qcow2_header()
-PROJECT = "64f0efc9955145aeb06f297a8a6fe402"
 #: The size that examples give for what comes out of a pipe.
 TWO_GIB = str(2 << 30)
 
+
+def is_active(world: World, name: str) -> bool:
+    """Whether an image becomes active."""
+    return until(lambda: world.image(name).status == "active", f"{name}, active")
+
+
 #: What is seen after the example of a command: words that it shows, or what is so then.
-SEEN: dict[str, str | Callable[["World"], Any]] = {
+SEEN: dict[str, str | Callable[[World], Any]] = {
     "image list": '"Name": "debian-13"',
     "image show": "active",
     "image create": "os_distro=debian",
     "image upload": lambda world: world.image("debian").size == len(DISK),
-    "image stage": lambda world: soon(lambda: world.image("debian").status == "active"),
+    "image stage": lambda world: is_active(world, "debian"),
     "image import": "success",
     "image import methods": "web-download",
-    "image save": lambda world: (world.shell.folder / "debian-13.qcow2").read_bytes() == DISK,
+    "image save": lambda world: world.saved("debian-13.qcow2"),
     "image verify": "right",
-    "image set": "stable",
+    "image set": "public",
     "image unset": lambda world: world.image("debian-13").tags == (),
     "image delete": lambda world: not list(world.client.images.list(name="old-1")),
     "image tasks": "calculate_hash",
@@ -59,10 +61,10 @@ SEEN: dict[str, str | Callable[["World"], Any]] = {
     "image member set": "accepted",
     "image member remove": lambda world: not world.members(),
     "image location list": "file://",
-    "image location add": lambda world: soon(lambda: world.image("debian").status == "active"),
+    "image location add": lambda world: is_active(world, "debian"),
     "store list": "Solid-state disks",
     "cache list": "cached",
-    "cache queue": lambda world: soon(world.cached),
+    "cache queue": lambda world: until(world.cached, "the image in the cache"),
     "cache nodes": "http://",
     "cache delete": lambda world: not world.cached(),
     "cache clear": lambda world: world.cached(),
@@ -71,79 +73,12 @@ SEEN: dict[str, str | Callable[["World"], Any]] = {
 }
 
 
-@dataclass
-class World:
-    """A service, someone at a shell in front of it, and the images that examples name."""
-
-    client: Client
-    shell: Shell
-    instead: dict[str, str]
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def type(self, line: str) -> str:
-        """Have what a line names, and run it; what it shows."""
-        self._have_images(line)
-        for name in ("debian-13.qcow2", "copy.qcow2", "debian.raw"):
-            (self.shell.folder / name).write_bytes(DISK)
-        for written, here in (*self.instead.items(), *self.variables.items()):
-            line = line.replace(written, here)
-        return self.shell.type(line)
-
-    def image(self, name: str) -> Any:
-        """An image as it is now."""
-        return self.client.images.find(name)
-
-    def members(self) -> list[Any]:
-        """Those with whom the first image is shared."""
-        return list(self.client.members.list(self.image("debian-13")))
-
-    def cached(self) -> bool:
-        """Whether the first image is in the cache."""
-        found = self.client.cache.entries()
-        return (self.image("debian-13").id, "cached") in [(it.image_id, it.state) for it in found]
-
-    def _have_images(self, line: str) -> None:
-        made = re.findall(r"image create (\S+)", line)
-        named = set(re.findall(r"[\w-]+", line)) & {"debian", "old-1", "old-2", "snapshot-7"}
-        for name in {*made, *named, "debian-13"}:
-            for image in self.client.images.list(name=name):
-                self.client.images.delete(image.id)
-        for name in {*named, "debian-13"} - set(made):
-            self._make(name, empty=name == "debian")
-        if "debian-13" not in made:
-            self._prepare(line)
-
-    def _make(self, name: str, *, empty: bool) -> None:
-        new = {"disk_format": "qcow2", "container_format": "bare", "tags": ["stable"]}
-        image = self.client.images.create(name=name, os_distro="debian", **new)
-        if not empty:
-            path = self.shell.folder / "debian-13.qcow2"
-            path.write_bytes(DISK)
-            with path.open("rb") as file:
-                self.client.data.upload(image, file)
-
-    def _prepare(self, line: str) -> None:
-        """What commands find that show, or take away."""
-        image = self.image("debian-13")
-        self.variables["$image_id"] = image.id
-        if "member" in line and "member add" not in line:
-            self.client.members.add(image, PROJECT)
-        if "tasks" in line:
-            self.client.tasks.wait(self.client.tasks.hash(image), timeout=60)
-        if "cache" in line and "queue debian" not in line:
-            self.client.cache.queue(image)
-            assert soon(self.cached)
-
-
 @pytest.fixture(scope="module")
 def service(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One of its own, as all of its cache is cleared; images may lie on the web."""
-    made = start(tmp_path_factory.mktemp("documented") / "service", web, OPEN)
-    text = made.config.read_text().replace("far:file", "far:file, web:http")
-    made.config.write_text(text)
     for name in ("disk.raw", "debian.raw", "debian.qcow2"):
         web.pages[f"/{name}"] = page(DISK)
-    with made:
+    with serving(tmp_path_factory.mktemp("documented") / "service", web) as made:
         yield made
 
 
@@ -173,7 +108,6 @@ def world(
     for name in ("debian.raw", "disk.raw"):
         (folder / name).write_bytes(DISK)
         subprocess.run([zstd, "-q", name], cwd=folder, check=True)
-    (folder / "my-disk.qcow2").write_bytes(DISK)
     open_ = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": service.url, "PYTHONPATH": str(SOURCE)}
     instead = {
         "http://node-1:9292": service.url,
@@ -184,15 +118,6 @@ def world(
     }
     with Shell(folder, open_, prepared) as shell:
         yield World(client, shell, instead, {"$task_id": failed_task(client, web)})
-
-
-def failed_task(client: Client, web: Web) -> str:
-    """The id of a task that has failed."""
-    image = client.images.create(name="gone", disk_format="raw", container_format="bare")
-    task = client.imports.begin(image, "web-download", uri=f"{web.url}/gone")
-    assert task is not None
-    assert soon(lambda: client.tasks.get(task.id).status == "failure")
-    return task.id
 
 
 def test_the_example_of_each_command_is_its_own() -> None:
@@ -247,6 +172,7 @@ def test_lines_of_pages(world: World) -> None:
     assert len(lines()) >= 3
     for line in lines():
         world.type(line)
+        assert "image save" not in line or world.saved("copy.qcow2")
     completion = world.shell.folder / ".local/share/bash-completion/completions/calotype"
     assert "image" in completion.read_text()
 
