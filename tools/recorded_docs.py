@@ -120,17 +120,13 @@ _OURS = partial(
     programs=Path(sys.executable).parent,
     program="calotype",
 )
-_OPEN = {
-    "OS_AUTH_TYPE": "none",
-    "OS_ENDPOINT": "{url}",
-    "OS_IMAGE_ENDPOINT_OVERRIDE": "{url}",
-}
+_OPEN = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": "{url}"}
 RECORDED = (
     _OURS("client/five-minutes.md", environment={}),
     _OURS("client/README.md", environment=_OPEN),
     Recorded(
         "client/openstack.md", with_a_cache, ROOT / ".peers" / "bin", "openstack",
-        {**_OPEN, "PYTHONPATH": f"{ROOT}/client/src"},
+        {"PYTHONPATH": f"{ROOT}/client/src"},
     ),
 )  # fmt: skip
 
