@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def test_openrc(cloud: Service, keystone: Keystone, tmp_path: Path) -> None:
     (tmp_path / "mycloud-openrc.sh").write_text("\n".join(lines))
     sourced = block("sh", "openrc").strip()
     assert "queued" in shows(tmp_path, sourced, "calotype image create of-openrc")
+
+
+def test_no_cloud_is_named(anybody: Client) -> None:
+    said = replace(anybody, identity={}).complaint("image", "list", status=2)
+    [words] = re.findall(r"When a command says \*(.+?)\*", PAGE.replace("\n", " "))
+    assert said.startswith(words)
+    assert "OS_CLOUD or --os-cloud" in said
 
 
 def test_what_waits_for_an_answer(people: dict[Person, Client], keystone: Keystone) -> None:

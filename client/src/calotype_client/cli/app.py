@@ -17,7 +17,7 @@ from openstack.exceptions import ConfigException
 
 import calotype_client
 from calotype_client.cli.verbs import COMMANDS
-from calotype_client.client import Client, of_region
+from calotype_client.client import Client, no_cloud, of_region
 from calotype_client.errors import Error, NoCloud
 
 DESCRIPTION = """\
@@ -67,7 +67,7 @@ class Application(App):
         try:
             return of_region(self._config.get_one(argparse=self.options))
         except (ConfigException, ClientException) as error:
-            raise NoCloud(" ".join(str(error).split())) from error
+            raise no_cloud(error) from error
 
     def build_option_parser(
         self,
