@@ -90,9 +90,8 @@ class Application(App):
         """Requests are shown by --debug, -vv and --log-file, with secrets masked."""
         if self.options.debug:
             self.options.verbose_level = 2
-        elif (
-            not self.options.log_file and self.options.verbose_level < 2
-        ):  # what it warns of is told by us, or tried again
+        elif not (self.options.log_file or self.options.verbose_level >= 2):
+            # What it warns of is told by us, or tried again.
             logging.getLogger("keystoneauth").setLevel(logging.ERROR)
         super().configure_logging()
         for name in SILENT:
