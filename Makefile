@@ -37,7 +37,7 @@ services: ## install the real servers that tests talk to (Debian, root)
 bench: $(VENV)/.dev $(PEERS)/.ready $(BENCH)/.ready ## measure beside real Glance and nginx
 	@$(BIN)/python -m tools.bench
 
-docs: $(VENV)/.dev ## make the generated pages of docs/ again
+docs: $(VENV)/.dev $(PEERS)/.ready ## make the generated pages of docs/ again, and what commands show in them
 	@$(BIN)/python -m tools.generate_docs
 
 lock: ## resolve the dependencies anew (needs uv)

@@ -2,11 +2,17 @@
 
 import argparse
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from calotype_client.cli import dispatch
 from calotype_client.cli.command import ListVerb, ShowVerb, Verb
 from calotype_client.cli.verbs import COMMANDS
+
+#: Where the service has a command of the same name.
+BESIDE = """\
+Where no service is installed, `calotype {name}` is enough. Where one is, that is about the
+cache of this machine: see [beside the service](../README.md#beside-the-service)."""
 
 
 def commands() -> str:
@@ -14,15 +20,16 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        "Made by `make docs` from the commands themselves. Options of the cloud (`--os-cloud`, …)",
-        "stand anywhere; what shows something takes the options of output, too: see",
-        "[all commands](../README.md#all-commands).",
+        "Made by `make docs` from the commands themselves; `calotype image create --help` shows",
+        "the same. All take the options of the cloud (`--os-cloud`, …), and what shows something",
+        "takes those of output: see [all commands](../README.md#all-commands). IMAGE is a name or",
+        "an id; where several images have the name, the command says so and does nothing.",
         "",
         "| command | what it does |",
         "|---|---|",
     ]
     for name, command in COMMANDS.items():
-        lines.append(f"| [`calotype {name}`]({_page(name)}) | {_promise(command)[0]} |")
+        lines.append(f"| [`{typed(name)}`]({_page(name)}) | {_promise(command)[0]} |")
     return "\n".join(lines) + "\n"
 
 
@@ -33,8 +40,10 @@ def command_page(name: str) -> str:
     object.__new__(command).add_arguments(parser)
     plain = [it for it in parser._actions if not it.option_strings]
     named = [it for it in parser._actions if it.option_strings]
-    words = [f"calotype {name}", *(_words(it) for it in plain), *(["[OPTIONS]"] if named else [])]
-    lines = [f"# calotype {name}", "", *_promise(command), "", f"    {' '.join(words)}", ""]
+    lines = [f"# calotype {name}", "", *_promise(command), ""]
+    lines += [f"    {' '.join([typed(name), *_usage(parser, plain, named)])}", ""]
+    if typed(name) != f"calotype {name}":
+        lines += [BESIDE.format(name=name), ""]
     if plain or named:
         lines += ["| argument | meaning |", "|---|---|"]
         lines += [f"| `{_words(it)}` | {it.help or ''} |" for it in (*plain, *named)]
@@ -44,6 +53,24 @@ def command_page(name: str) -> str:
     if command.example:
         lines += ["For example:", "", f"    {command.example}", ""]
     return "\n".join(lines)
+
+
+def typed(name: str) -> str:
+    """What is typed for a command, on any machine."""
+    ours = dispatch.takes(name.split())
+    return f"calotype {name}" if ours else f"calotype client {name}"
+
+
+def _usage(
+    parser: argparse.ArgumentParser,
+    plain: Sequence[argparse.Action],
+    named: Sequence[argparse.Action],
+) -> list[str]:
+    """What comes after the command; of options, only those of which one must be given by name."""
+    groups = [it._group_actions for it in parser._mutually_exclusive_groups if it.required]
+    needed = [f"({' | '.join(_words(it) for it in group)})" for group in groups]
+    free = [it for it in named if not any(it in group for group in groups)]
+    return [*(_words(it) for it in plain), *needed, *(["[OPTIONS]"] if free else [])]
 
 
 def _promise(command: type[Verb]) -> list[str]:

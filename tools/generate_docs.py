@@ -8,7 +8,7 @@ from calotype.admin import config
 from calotype.api.operation import Operation
 from calotype.api.operations import OPERATIONS
 from calotype.model.image import MAY_FOLLOW, Status
-from tools import client_docs, store_docs
+from tools import client_docs, recorded_docs, store_docs
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -64,6 +64,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "api/reference.md": reference,
     "api/statuses.md": statuses,
     **client_docs.PAGES,
+    **recorded_docs.PAGES,
 }
 
 

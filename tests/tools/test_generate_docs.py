@@ -10,7 +10,7 @@ import pytest
 from calotype import errors
 from calotype.stores import drivers
 from calotype.stores.store import POWERS
-from tools import store_docs
+from tools import recorded_docs, store_docs
 from tools.generate_docs import DOCS, PAGES
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -22,6 +22,9 @@ def page(name: str, missing_server: Callable[[str, str], None]) -> str:
         return PAGES[name]()
     except errors.BadSettings as error:
         missing_server("the library of a store", error.message)
+        raise
+    except recorded_docs.Missing as reason:
+        missing_server("the program of a page", str(reason))
         raise
 
 

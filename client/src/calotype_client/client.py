@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.exceptions import ClientException
+from keystoneauth1.exceptions import ClientException, MissingRequiredOptions
 
 from calotype_client import __version__
 from calotype_client.cache import Cache
@@ -19,6 +19,8 @@ from calotype_client.members import Members
 from calotype_client.stores import Stores
 from calotype_client.tasks import Tasks
 
+#: What to do where nothing says which cloud is meant, or too little.
+NAME_IT = "Say which cloud: by OS_CLOUD or --os-cloud (clouds.yaml), or by OS_* (openrc)"
 USER_AGENT = f"calotype-client/{__version__}"
 
 
@@ -83,7 +85,13 @@ def connect(cloud: str | None = None, **options: Any) -> Client:
         region = OpenStackConfig().get_one(cloud=cloud, **options)
         return of_region(region)
     except (ConfigException, ClientException) as error:
-        raise NoCloud(" ".join(str(error).split())) from error
+        raise no_cloud(error) from error
+
+
+def no_cloud(error: Exception) -> NoCloud:
+    """Why there is no cloud, in one line, and what to do when none is named."""
+    line = " ".join(str(error).split())
+    return NoCloud(f"{line}. {NAME_IT}" if isinstance(error, MissingRequiredOptions) else line)
 
 
 def of_region(region: Any) -> Client:

@@ -16,7 +16,7 @@ from keystoneauth1.exceptions import ClientException
 import calotype_client
 from calotype_client.cli.sdk import ConfigException, OpenStackConfig
 from calotype_client.cli.verbs import COMMANDS
-from calotype_client.client import Client, of_region
+from calotype_client.client import Client, no_cloud, of_region
 from calotype_client.errors import Error, NoCloud
 
 DESCRIPTION = """\
@@ -66,7 +66,7 @@ class Application(App):
         try:
             return of_region(self._config.get_one(argparse=self.options))
         except (ConfigException, ClientException) as error:
-            raise NoCloud(" ".join(str(error).split())) from error
+            raise no_cloud(error) from error
 
     def build_option_parser(
         self,
@@ -86,10 +86,11 @@ class Application(App):
         return parser
 
     def configure_logging(self) -> None:
-        """Requests are shown by --debug, with secrets masked."""
+        """Requests are shown by --debug, -vv and --log-file, with secrets masked."""
         if self.options.debug:
             self.options.verbose_level = 2
-        else:  # what it warns of is told by us, or tried again
+        elif not (self.options.log_file or self.options.verbose_level >= 2):
+            # What it warns of is told by us, or tried again.
             logging.getLogger("keystoneauth").setLevel(logging.ERROR)
         super().configure_logging()
         for name in SILENT:

@@ -16,6 +16,10 @@ from calotype_client.data import Downloaded
 from calotype_client.errors import Error, Refused, WrongData, WrongUse
 from calotype_client.model import Image
 from calotype_client.pieces import USUAL
+from calotype_client.wire import Progress
+
+#: How much of a file is compared at once.
+BLOCK = 1 << 20
 
 #: What the data of a disk begins with, and the disk_format that it is.
 BEGINNINGS = {
@@ -190,18 +194,21 @@ class Verify(ShowVerb):
         total = image.size
         with progress.bar(image.name or image.id, total) as advance:
             if parsed_args.file:
-                done = _compare(image, parsed_args.file)
+                done = _compare(image, parsed_args.file, advance)
             else:
                 done = self.client.data.download(image, "/dev/null", progress=advance)
         names = ("id", "size", "verified_by", "result")
         return names, (image.id, done.size, done.verified_by, "right")
 
 
-def _compare(image: Image, name: str) -> Downloaded:
+def _compare(image: Image, name: str, advance: Progress) -> Downloaded:
     algorithm, value = hashing.expected(image)
+    digest, total = hashlib.new(algorithm or ""), 0
     with opened(name) as file:
-        digest = hashlib.file_digest(file, algorithm or "")  # type: ignore[arg-type]
-        total = file.tell()
+        while block := file.read(BLOCK):
+            digest.update(block)
+            total += len(block)
+            advance(len(block))
     if digest.hexdigest() != value:
         raise WrongData(f"{name} is not the data of image {image.id}: its {algorithm} differs")
     return Downloaded(total, algorithm)

@@ -17,7 +17,13 @@ from calotype_client.cli.command import (
 )
 from calotype_client.errors import Error
 
-VISIBILITIES = ("public", "private", "shared", "community")
+#: Who sees an image; what the option means.
+VISIBILITIES = {
+    "public": "everybody sees it; on most clouds, only admins may say so",
+    "private": "only its project sees it",
+    "shared": "only its project sees it, and those that it is shared with (`image member add`)",
+    "community": "everybody may use it, but it is in the lists of its project only",
+}
 
 #: Plain fields: option -> what it means.
 TEXTS = {
@@ -41,7 +47,7 @@ class List(ListVerb):
         parser.add_argument("--name", help="only those of this name")
         parser.add_argument("--status", help="only those in this status")
         parser.add_argument(
-            "--visibility", choices=(*VISIBILITIES, "all"), help="only those seen by these"
+            "--visibility", choices=(*VISIBILITIES, "all"), help="only those of this visibility"
         )
         parser.add_argument(
             "--member-status", choices=("accepted", "pending", "rejected", "all"),
@@ -176,10 +182,10 @@ def add_fields(parser: argparse.ArgumentParser) -> None:
     for name, meaning in NUMBERS.items():
         parser.add_argument(f"--{name}", type=int, metavar="N", help=meaning)
     seen = parser.add_mutually_exclusive_group()
-    for name in VISIBILITIES:
+    for name, meaning in VISIBILITIES.items():
         seen.add_argument(
             f"--{name}", dest="visibility", action="store_const", const=name,
-            help=f"its visibility is {name}",
+            help=meaning,
         )  # fmt: skip
     protection = parser.add_mutually_exclusive_group()
     _add_switch(protection, "--protected", "protected", True, "it cannot be deleted")

@@ -35,6 +35,8 @@ class List(ListVerb):
 class Show(ShowVerb):
     """Show whether a project has accepted an image."""
 
+    example = "calotype image member show debian-13 64f0efc9955145aeb06f297a8a6fe402"
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The image and the project."""
         _add_both(parser)
@@ -87,6 +89,8 @@ class Set(ShowVerb):
 
 class Remove(Verb):
     """Share an image with a project no longer."""
+
+    example = "calotype image member remove debian-13 64f0efc9955145aeb06f297a8a6fe402"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The image and the project."""

@@ -30,5 +30,7 @@ def bar(title: str, total: int | None) -> Iterator[Progress]:
 
 
 def say(task: Task) -> None:
-    """A line for each step of a task."""
+    """A line for each step of a task; the last one of a failure is the error that follows."""
+    if task.status == "failure":
+        return
     print(f"{task.status}: {task.message}" if task.message else task.status, file=sys.stderr)

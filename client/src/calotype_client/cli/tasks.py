@@ -77,6 +77,8 @@ class Import(Waiting, ShowVerb):
 class Methods(ListVerb):
     """List the ways to import that the service offers."""
 
+    example = "calotype image import methods -f value"
+
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
         return ("Method",), [(name,) for name in self.client.imports.methods()]
@@ -142,6 +144,8 @@ class TaskList(ListVerb):
 
 class TaskShow(ShowVerb):
     """Show all of a task; for admins."""
+
+    example = "calotype task show $task_id"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The task."""
