@@ -120,9 +120,9 @@ def _in_order(places: Places, to: Sink, progress: Progress) -> Downloaded:
     algorithm, value = hashing.expected(image)
     with hashing.Digest(algorithm) as digest:
 
-        def put(at: int, block: bytes) -> None:
+        def put(at: int, block: memoryview) -> None:
             write(to, block)
-            digest.put(block)
+            digest.put(bytes(block))
             progress(len(block))
 
         Stretch(places, 0, 0, image.size or 0, put).read()
@@ -153,9 +153,8 @@ def _verified(
     return Downloaded(image.size or 0, algorithm)
 
 
-def write(to: Sink, block: bytes) -> None:
-    """Write all of a block, in as many turns as an unbuffered file needs."""
-    rest = memoryview(block)
+def write(to: Sink, rest: memoryview) -> None:
+    """Write all of it, in as many turns as an unbuffered file needs."""
     while rest:
         count = to.write(rest)
         rest = rest[len(rest) if count is None else count :]
@@ -183,8 +182,8 @@ def _under_temporary_name(final: Path, fill: Callable[[FileIO], Downloaded]) -> 
             if final.exists():  # who may not read the old one shall not read the new one
                 os.fchmod(file.fileno(), final.stat().st_mode & 0o777)
             done = fill(file)
-            # A crash must not leave the name without the data that was verified.
-            os.fsync(file.fileno())
+        # Not flushed: that may take as long as the download, and what is lost in a crash of the
+        # machine can be had again.
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)

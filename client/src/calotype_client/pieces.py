@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from calotype_client.errors import Error
-from calotype_client.reading import Places, Stretch
-from calotype_client.wire import BLOCK, Progress
+from calotype_client.reading import BLOCK, Places, Stretch
+from calotype_client.wire import Progress
 
 MIB = 1 << 20
 #: A piece is at least so large: less would not be worth a request.
@@ -26,7 +26,7 @@ WORTH = 5.0
 #: Seconds after which we look at it, though nothing came.
 LOOK = 1.0
 
-Update = Callable[[bytes], object]
+Update = Callable[[memoryview], object]
 
 
 class Pieces:
@@ -52,6 +52,7 @@ class Pieces:
         self._written: dict[int, int] = {}
         self._files: dict[int, int] = {}
         self._failure: BaseException | None = None
+        self._room = memoryview(bytearray(BLOCK))
         self._began = time.monotonic()
         self._waited = 0.0
 
@@ -146,9 +147,9 @@ class Pieces:
     def _ready(self) -> int:
         return min([self._taken, *self._written.values()])
 
-    def _back(self, begin: int, end: int) -> bytes:
-        block = os.pread(self._file, min(BLOCK, end - begin), begin)
-        if len(block) < min(BLOCK, end - begin):
+    def _back(self, begin: int, end: int) -> memoryview:
+        block = self._room[: end - begin]
+        if os.preadv(self._file, [block], begin) < len(block):
             raise Error("Somebody else has changed the file")
         return block
 
@@ -185,14 +186,14 @@ class Pieces:
             self._stretches[number] = stretch
             return stretch
 
-    def _put(self, number: int, at: int, block: bytes) -> None:
-        rest = memoryview(block)
-        while rest:
-            count = os.pwrite(self._files[number], rest, at)
-            rest, at = rest[count:], at + count
+    def _put(self, number: int, at: int, block: memoryview) -> None:
+        size = len(block)
+        while block:
+            count = os.pwrite(self._files[number], block, at)
+            block, at = block[count:], at + count
         with self._changed:
             self._written[number] = at
-            self._came += len(block)
+            self._came += size
             self._changed.notify()
 
     def _piece(self, size: int) -> int:

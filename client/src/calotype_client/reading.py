@@ -19,7 +19,6 @@ from calotype_client.errors import (
 )
 from calotype_client.images import path
 from calotype_client.model import Image
-from calotype_client.wire import BLOCK
 
 LOG = logging.getLogger(__name__)
 
@@ -28,8 +27,12 @@ CUTS = 6
 #: Seconds before the first of these, doubled each time.
 PAUSE = 0.5
 
-#: Takes a block of data; the number says where in the image it begins.
-Put = Callable[[int, bytes], None]
+#: What is read at once: into memory that is used again and again, and stays in the processor's
+#: cache until it is written.
+BLOCK = 512 << 10
+
+#: Takes a block of data, which is another one afterwards; the number says where it begins.
+Put = Callable[[int, memoryview], None]
 Opened = tuple[HTTPConnection, HTTPResponse]
 
 
@@ -171,8 +174,9 @@ class Stretch:
         return self._at
 
     def _copy(self, answer: HTTPResponse, skip: int) -> None:
+        room = memoryview(bytearray(BLOCK))
         while self._at < self._end and not self._stopped.is_set():
-            block = _read(answer)
+            block = room[: _read(answer, room)]
             if not block:
                 break
             fresh, skip = block[skip:], max(0, skip - len(block))
@@ -192,9 +196,9 @@ class Stretch:
             self._stopped.wait(PAUSE * 2 ** (self._cuts - 1))
 
 
-def _read(answer: HTTPResponse) -> bytes:
-    """What has come, nothing at the end. Raises NotConnected."""
+def _read(answer: HTTPResponse, room: memoryview) -> int:
+    """Read what comes, and how much it is; nothing at the end. Raises NotConnected."""
     try:
-        return answer.read1(BLOCK)
+        return answer.readinto(room)
     except (OSError, HTTPException) as error:
         raise NotConnected(f"The connection broke: {error}") from error
