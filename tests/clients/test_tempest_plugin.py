@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.backends.glance_beside import glance_beside
 from tests.cache.people import start
 from tests.cache.site import Node
 from tests.glance.conftest import glance
-from tests.keystone import ADMIN, PASSWORD, Keystone
+from tests.keystone import PASSWORD, Keystone
 from tests.servers import HOST
 from tests.service import Service, environment
 from tools.bench.peers import Peer
@@ -24,30 +25,6 @@ __all__ = ["glance"]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operate" / "tempest.md").read_text()
 
-CONFIG = """\
-[DEFAULT]
-log_file = {folder}/tempest.log
-[oslo_concurrency]
-lock_path = {folder}/locks
-[auth]
-use_dynamic_credentials = true
-admin_username = {admin.name}
-admin_password = {password}
-admin_project_name = {admin.project}
-admin_domain_name = Default
-create_isolated_networks = false
-[identity]
-uri_v3 = {keystone.url}
-region = {region}
-[service_available]
-glance = true
-nova = false
-cinder = false
-neutron = false
-swift = false
-[image]
-region = {region}
-"""
 #: What a service needs for all of the tests.
 LATE = "delayed_delete = true\nscrub_time = 86400\nwakeup_time = 0\n"
 CACHING = "keystone+cachemanagement"
@@ -78,17 +55,16 @@ class Tempest:
 
     def __init__(self, command: Path, keystone: Keystone, folder: Path) -> None:
         self._command = command
-        self._keystone = keystone
         self._folder = folder
         self._area = folder / "workspace"
         self._do("init", self._area, cwd=folder).check_returncode()
+        self._config = self._area / "etc" / "tempest.conf"
+        self._begun = f"{self._config.read_text()}\n{reached(keystone)}"
 
     def run(self, region: str, calotype: str) -> Run:
         """`tempest run --regex calotype` in a region, with the lines of the section [calotype]."""
-        config = self._area / "etc" / "tempest.conf"
-        values = {"folder": self._folder, "keystone": self._keystone, "region": region}
-        text = CONFIG.format(admin=ADMIN, password=PASSWORD, **values)
-        config.write_text(f"{text}[calotype]\n{calotype}\ntask_interval = 0\n")
+        ours = f"[image]\nregion = {region}\n[calotype]\n{calotype}\ntask_interval = 0\n"
+        self._config.write_text(self._begun + ours)
         done = self._do("run", "--regex", "calotype", "--concurrency", "1", cwd=self._area)
         return Run(f"{done.stdout}\n{done.stderr}\nexit status {done.returncode}")
 
@@ -169,11 +145,27 @@ def no_staging(keystone: Keystone, tmp_path: Path) -> Iterator[None]:
         yield
 
 
+def shown(first: str) -> str:
+    """The example on our page that begins with this line."""
+    found = re.search(rf"^    {re.escape(first)}\n(?:    .+\n|\n(?=    ))+", PAGE, re.MULTILINE)
+    assert found, f"the page shows no example that begins with {first}"
+    return textwrap.dedent(found[0])
+
+
+def reached(keystone: Keystone) -> str:
+    """How a cloud is reached, as the page shows it, for this one."""
+    here = {"https://cloud.example.org/identity/v3": keystone.url, "= secret": f"= {PASSWORD}"}
+    text = shown("[auth]")
+    for example, ours in here.items():
+        assert example in text
+        text = text.replace(example, ours)
+    return text
+
+
 def documented(restore_command: str) -> str:
-    """The section [calotype] of our page, which has all features on, with this command."""
-    found = re.search(r"^    \[calotype\]\n((?:    \w.*\n)+)", PAGE, re.MULTILINE)
-    assert found, "the page shows no section [calotype]"
-    return f"{found[1].replace('    ', '')}restore_command = {restore_command}"
+    """All features on, as the page shows it, with this command."""
+    _, _, lines = shown("[calotype]").partition("\n")
+    return f"{lines}restore_command = {restore_command}"
 
 
 def test_all_features(tempest: Tempest, node: Node, tmp_path: Path) -> None:
