@@ -10,10 +10,10 @@ from tools.bench.peers import GLANCE, Peer
 #: Where the distribution keeps the libraries of Ceph that fit its Python.
 _DISTRIBUTION = Path("/usr/lib/python3/dist-packages")
 
-#: Beside the file that both read: how Glance asks nobody for tokens, and becomes root for Cinder.
+#: Beside the file that both read: how Glance asks for tokens, and becomes root for Cinder.
 _OWN = """\
 [paste_deploy]
-flavor = named
+flavor = {flavor}
 config_file = {folder}/glance-api-paste.ini
 [oslo_concurrency]
 lock_path = {folder}/lock
@@ -29,8 +29,11 @@ exec "$@"
 """
 
 
-def glance_beside(service: Service) -> Peer:
-    """A Glance, not yet started, with the configuration of a service. Raises Missing."""
+def glance_beside(service: Service, flavor: str = "named") -> Peer:
+    """A Glance, not yet started, with the configuration of a service. Raises Missing.
+
+    By default it asks nobody for tokens.
+    """
     if not (GLANCE / "bin" / "uwsgi").exists():
         raise Missing("Glance is not installed: make bench installs it into .bench")
     folder = service.folder / "glance"
@@ -39,7 +42,7 @@ def glance_beside(service: Service) -> Peer:
     paste = "glance-api-paste.ini"
     text = (GLANCE / "etc" / "glance" / paste).read_text()
     (folder / paste).write_text(text + peers.NAMED)
-    own = _OWN.format(folder=folder)
+    own = _OWN.format(folder=folder, flavor=flavor)
     # Glance reads this file too, and we do not look into this folder.
     (folder / "glance-image-import.conf").write_text(own)
     environment = {

@@ -3,50 +3,93 @@
 import re
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.backends.glance_beside import glance_beside
 from tests.cache.people import start
 from tests.cache.site import Node
-from tests.keystone import ADMIN, PASSWORD, REGION, Keystone
-from tests.service import environment
+from tests.glance.conftest import glance
+from tests.keystone import PASSWORD, Keystone
+from tests.servers import HOST
+from tests.service import Service, environment
+from tools.bench.peers import Peer
 
-CONFIG = """\
-[DEFAULT]
-log_file = {folder}/tempest.log
-[oslo_concurrency]
-lock_path = {folder}/locks
-[auth]
-use_dynamic_credentials = true
-admin_username = {admin.name}
-admin_password = {password}
-admin_project_name = {admin.project}
-admin_domain_name = Default
-create_isolated_networks = false
-[identity]
-uri_v3 = {keystone.url}
-region = {region}
-[service_available]
-glance = true
-nova = false
-cinder = false
-neutron = false
-swift = false
-[image]
-region = {region}
-image_caching_enabled = true
-[calotype]
-{features}
-"""
+__all__ = ["glance"]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operate" / "tempest.md").read_text()
+
+#: What a service needs for all of the tests.
+LATE = "delayed_delete = true\nscrub_time = 86400\nwakeup_time = 0\n"
+CACHING = "keystone+cachemanagement"
 #: The seconds that a run may take.
 PATIENCE = 600
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a run of Tempest has said."""
+
+    said: str
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many tests passed, were skipped, and failed."""
+        found = dict(re.findall(r" - (\w+): (\d+)", self.said))
+        return tuple(int(found[name]) for name in ("Passed", "Skipped", "Failed"))
+
+    @property
+    def failed(self) -> list[str]:
+        """Which tests failed, e.g. test_restore.RestoreTest.test_restore_a_deleted_image."""
+        return sorted(re.findall(r"tests\.([\w.]+)\S* \[\S+\] \.\.\. FAILED", self.said))
+
+
+class Tempest:
+    """The command, with our plugin beside it, in an area and a home of its own."""
+
+    def __init__(self, command: Path, keystone: Keystone, folder: Path) -> None:
+        self._command = command
+        self._folder = folder
+        self._area = folder / "workspace"
+        self._do("init", self._area, cwd=folder).check_returncode()
+        self._config = self._area / "etc" / "tempest.conf"
+        self._begun = f"{self._config.read_text()}\n{reached(keystone)}"
+
+    def run(self, region: str, calotype: str) -> Run:
+        """`tempest run --regex calotype` in a region, with the lines of the section [calotype]."""
+        ours = f"[image]\nregion = {region}\n[calotype]\n{calotype}\ntask_interval = 0\n"
+        self._config.write_text(self._begun + ours)
+        done = self._do("run", "--regex", "calotype", "--concurrency", "1", cwd=self._area)
+        return Run(f"{done.stdout}\n{done.stderr}\nexit status {done.returncode}")
+
+    def _do(self, *words: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+        ours = ROOT / "tempest" / "src"
+        env = {"HOME": str(self._folder), "PYTHONPATH": str(ours), "PYTHONWARNINGS": "ignore"}
+        return subprocess.run(
+            [str(word) for word in (self._command, *words)],
+            cwd=cwd,
+            env=environment(env) | {"PATH": f"{self._command.parent}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+
 @pytest.fixture(scope="module")
-def tempest(programs: Path, missing_server: Callable[[str, str], None]) -> Path:
-    """The command, with the plugin installed beside it."""
+def tempest(
+    programs: Path,
+    keystone: Keystone,
+    missing_server: Callable[[str, str], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tempest:
+    """Tempest, with the plugin installed beside it."""
     found = subprocess.run(
         [programs / "python", "-c", "import tempest, calotype_tempest_plugin"],
         check=False,
@@ -54,73 +97,103 @@ def tempest(programs: Path, missing_server: Callable[[str, str], None]) -> Path:
     )
     if found.returncode:
         missing_server("Tempest with our plugin", "make test installs both among the peers")
-    return programs / "tempest"
+    return Tempest(programs / "tempest", keystone, tmp_path_factory.mktemp("tempest"))
 
 
-@pytest.fixture(scope="module")
-def node(keystone: Keystone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+@pytest.fixture
+def node(keystone: Keystone, tmp_path: Path) -> Iterator[Node]:
     """A service that caches, has a worker and deletes late, in a region of its own."""
-    folder = tmp_path_factory.mktemp("behind-tempest")
-    behind = keystone.sections().replace("= keystone\n", "= keystone+cachemanagement\n", 1)
-    late = "delayed_delete = true\nscrub_time = 86400\nwakeup_time = 0\n"
-    made = Node(folder / "node", "--workers", "1", default=late, extra=behind)
+    behind = keystone.sections().replace("= keystone\n", f"= {CACHING}\n", 1)
+    made = Node(tmp_path / "node", "--workers", "1", default=LATE, extra=behind)
     try:
         start([made])
+        keystone.serve_images_at(made.url, "Tempest")
         yield made
     finally:
         made.stop()
 
 
-def run(tempest: Path, keystone: Keystone, folder: Path, region: str, features: str) -> str:
-    """What `tempest run --regex calotype` says about the image service of a region."""
-    config = folder / "tempest.conf"
-    values = {"folder": folder, "keystone": keystone, "admin": ADMIN, "password": PASSWORD}
-    config.write_text(CONFIG.format(region=region, features=features, **values))
-    # An area to work in, and a home, of its own: Tempest remembers these of its user.
-    done = subprocess.run(
-        [tempest, "run", "--regex", "calotype", "--concurrency", "1", "--config-file", config],
-        cwd=_workspace(tempest, folder),
-        env=environment({"HOME": str(folder), "PYTHONPATH": "", "PYTHONWARNINGS": "ignore"})
-        | {"PATH": f"{tempest.parent}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
+@pytest.fixture
+def real(glance: Path, keystone: Keystone, mariadb: Any, tmp_path: Path) -> Iterator[Peer]:
+    """Real Glance, with all that it has of the features, in a region of its own."""
+    name = mariadb.create()
+    node = Node(
+        tmp_path / "glance",
+        default=f"{LATE}image_cache_driver = centralized_db\n",
+        extra=keystone.sections(),
+        database=mariadb.url(name),
     )
-    return f"{done.stdout}\n{done.stderr}\nexit status {done.returncode}"
+    node.make_tables()
+    made = glance_beside(node, CACHING)
+    made.ready = "/healthcheck"  # whatever else it has asks for a token
+    try:
+        made.start()
+        keystone.serve_images_at(f"http://{HOST}:{made.port}", "Glance")
+        yield made
+    finally:
+        made.stop()
+        mariadb.drop(name)
 
 
-def _workspace(tempest: Path, folder: Path) -> Path:
-    made = folder / "workspace"
-    subprocess.run(
-        [tempest, "init", made],
-        env=environment({"HOME": str(folder), "PYTHONPATH": "", "PYTHONWARNINGS": "ignore"}),
-        capture_output=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    return made
+@pytest.fixture
+def no_staging(keystone: Keystone, tmp_path: Path) -> Iterator[None]:
+    """A service, in a region of its own, that imports nothing but what it fetches itself."""
+    methods = "enabled_import_methods = [web-download]\n"
+    made = Service(tmp_path / "service", default=methods, extra=keystone.sections())
+    with made as service:
+        keystone.serve_images_at(service.url, "NoStaging")
+        yield
 
 
-def counts(said: str) -> dict[str, int]:
-    """The totals that a run ends with, e.g. {"Passed": 20, "Skipped": 0, "Failed": 0}."""
-    return {name: int(number) for name, number in re.findall(r" - (\w+): (\d+)", said)}
+def shown(first: str) -> str:
+    """The example on our page that begins with this line."""
+    found = re.search(rf"^    {re.escape(first)}\n(?:    .+\n|\n(?=    ))+", PAGE, re.MULTILINE)
+    assert found, f"the page shows no example that begins with {first}"
+    return textwrap.dedent(found[0])
 
 
-def test_all_features(tempest: Path, keystone: Keystone, node: Node, tmp_path: Path) -> None:
-    keystone.serve_images_at(node.url, "Tempest")
+def reached(keystone: Keystone) -> str:
+    """How a cloud is reached, as the page shows it, for this one."""
+    here = {"https://cloud.example.org/identity/v3": keystone.url, "= secret": f"= {PASSWORD}"}
+    text = shown("[auth]")
+    for example, ours in here.items():
+        assert example in text
+        text = text.replace(example, ours)
+    return text
+
+
+def documented(restore_command: str) -> str:
+    """All features on, as the page shows it, with this command."""
+    _, _, lines = shown("[calotype]").partition("\n")
+    return f"{lines}restore_command = {restore_command}"
+
+
+def test_all_features(tempest: Tempest, node: Node, tmp_path: Path) -> None:
     scrub = node.command("scrub", "--pid-file", str(tmp_path / "scrubber.pid"), "--restore")
     restore = shlex.join(["env", f"PYTHONPATH={environment()['PYTHONPATH']}", *scrub])
-    features = f"cache_nodes = true\ntask_interval = 0\nrestore_command = {restore}"
-    said = run(tempest, keystone, tmp_path, "Tempest", features)
-    found = counts(said)
-    assert (found["Failed"], found["Skipped"]) == (0, 0), said
-    assert found["Passed"] == 19, said
-    assert said.endswith("exit status 0")
+    run = tempest.run("Tempest", documented(restore))
+    assert run.counts == (19, 0, 0), run.said
+    assert run.said.endswith("exit status 0")
 
 
-def test_what_is_switched_off_is_skipped(tempest: Path, keystone: Keystone, tmp_path: Path) -> None:
-    names = ("calculate_hash", "image_tasks", "declared_size")
-    features = "\n".join(f"{name} = false" for name in names)
-    found = counts(run(tempest, keystone, tmp_path, REGION, features))
-    assert (found["Passed"], found["Failed"], found["Skipped"]) == (0, 0, 5)
+def test_what_the_page_says_fails_with_glance(tempest: Tempest, glance: Path, real: Peer) -> None:
+    folder = real.folder
+    files = (folder / name for name in ("glance-api.conf", "glance-image-import.conf"))
+    given = [word for file in files for word in ("--config-file", str(file))]
+    restore = shlex.join([str(glance / "glance-scrubber"), *given, "--restore"])
+    run = tempest.run("Glance", documented(restore))
+    listed = re.findall(r"^\| `(test_\w+\.[\w.]+)` \|", PAGE, re.MULTILINE)
+    assert run.failed == sorted(listed), run.said
+    assert run.counts == (19 - len(listed), 0, len(listed)), run.said
+
+
+def test_what_a_cloud_lacks_is_skipped(tempest: Tempest, no_staging: None) -> None:
+    run = tempest.run("NoStaging", "image_tasks = true\ndeclared_size = true")
+    # Three classes that nobody has switched on, and three tests that import or stage.
+    assert run.counts == (6, 6, 0), run.said
+    for reason in ("calculate_hash is not set", "restore_command is not set", "['web-download']"):
+        assert reason in run.said
+
+
+def test_nothing_runs_unasked(tempest: Tempest) -> None:
+    assert tempest.run("Nowhere", "").counts == (0, 5, 0)

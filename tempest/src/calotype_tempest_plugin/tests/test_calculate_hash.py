@@ -1,10 +1,10 @@
 """An admin has the digests of an active image calculated."""
 
 import hashlib
-import uuid
 
 from tempest.lib import decorators
 from tempest.lib import exceptions as lib_exc
+from tempest.lib.common.utils import data_utils
 
 from calotype_tempest_plugin.tests import feature
 
@@ -20,7 +20,7 @@ class CalculateHashTest(feature.FeatureTest):
         """The task ends well, and the image has the digest of its data."""
         image_id, data = self.active_image()
         task = self.admin_features.calculate_hash(image_id, "sha256")
-        self.assertEqual("success", self.wait_for_task(image_id, task["id"])["status"])
+        self.assert_success(image_id, task["id"])
         image = self.client.show_image(image_id)
         self.assertEqual("active", image["status"])
         self.assertEqual("sha256", image["os_hash_algo"])
@@ -54,7 +54,6 @@ class CalculateHashTest(feature.FeatureTest):
     @decorators.idempotent_id("3be20d41-6f5a-47c7-88ff-39b18d29c5c3")
     def test_calculate_hash_of_nothing(self) -> None:
         """An image that does not exist is not found, and the answer says that it is the image."""
-        error = self.assertRaises(
-            lib_exc.NotFound, self.admin_features.calculate_hash, unknown := str(uuid.uuid4())
-        )
+        unknown = data_utils.rand_uuid()
+        error = self.assertRaises(lib_exc.NotFound, self.admin_features.calculate_hash, unknown)
         self.assertIn(unknown, str(error))

@@ -45,6 +45,7 @@ class DeclaredSizeTest(feature.FeatureTest):
     @decorators.idempotent_id("86bf3a7a-5855-4c94-b7c4-c2b5c26b915d")
     def test_stage_of_the_declared_size(self) -> None:
         """The data is staged."""
+        self.skip_without_glance_direct()
         image_id, data = self.queued_image(), data_utils.random_bytes(feature.SIZE)
         self.features.stage(image_id, data, len(data))
         self.assertEqual("uploading", self.client.show_image(image_id)["status"])
@@ -53,6 +54,7 @@ class DeclaredSizeTest(feature.FeatureTest):
     @decorators.idempotent_id("e8b79562-7a50-410b-8fd9-258032a2cb20")
     def test_stage_of_another_size_than_declared(self) -> None:
         """Refused, and nothing is staged."""
+        self.skip_without_glance_direct()
         image_id, data = self.queued_image(), data_utils.random_bytes(feature.SIZE)
         self.assertRaises(lib_exc.BadRequest, self.features.stage, image_id, data, len(data) + 1)
         self.assertEqual("queued", self.client.show_image(image_id)["status"])

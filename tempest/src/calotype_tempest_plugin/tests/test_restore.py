@@ -9,7 +9,6 @@ from tempest.lib import exceptions as lib_exc
 from calotype_tempest_plugin.tests import feature
 
 CONF = feature.CONF
-PATIENCE = 120
 
 
 class RestoreTest(feature.FeatureTest):
@@ -38,4 +37,5 @@ class RestoreTest(feature.FeatureTest):
 
     def _restore(self, image_id: str) -> "subprocess.CompletedProcess[str]":
         words = [*shlex.split(CONF.calotype.restore_command), image_id]
-        return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        patience = CONF.calotype.task_timeout
+        return subprocess.run(words, capture_output=True, text=True, timeout=patience, check=False)
