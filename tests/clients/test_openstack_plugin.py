@@ -113,21 +113,20 @@ def test_upload_with_a_wrong_size(mary: User, tmp_path: Path, much: int) -> None
         piped(mary, DATA, *wrong, status=1),
     ):
         assert "size" in only_line(shown).lower()
-        assert only_line(shown).endswith("(HTTP 400)")
     assert mary.ask("GET", f"/v2/images/{id_}").json["status"] == "queued"
 
 
 def test_upload_without_data_to_read(mary: User, tmp_path: Path) -> None:
     id_ = mary.put_image("still queued")
     shown = mary.openstack("image", "upload", id_, status=1)
-    assert only_line(shown) == "There is no data: give --file, or send it to standard input"
+    assert only_line(shown) == "Not from a terminal: give --file, or send data to stdin"
     missing = tmp_path / "nothing"
     shown = mary.openstack("image", "upload", id_, "--file", missing, status=1)
-    assert only_line(shown) == f"{missing}: No such file or directory"
+    assert only_line(shown) == f"{missing} cannot be read: No such file or directory"
     shown = mary.openstack("image", "upload", id_, "--size", "much", status=2)
-    assert "'much' is not a number of bytes" in shown.complaint
+    assert "'much' is no count of bytes" in shown.complaint
     taken = mary.put_image("has data", DATA)
-    assert only_line(piped(mary, DATA, "image", "upload", taken, status=1)).endswith("(HTTP 409)")
+    assert "active" in only_line(piped(mary, DATA, "image", "upload", taken, status=1))
 
 
 def test_hash(admin: User, mary: User) -> None:
@@ -159,10 +158,9 @@ def test_a_hash_that_fails_says_why(node: Node, admin: User, mary: User) -> None
 def test_a_hash_that_is_refused(admin: User, mary: User) -> None:
     id_ = mary.put_image("not hashed", DATA)
     line = only_line(mary.openstack("image", "hash", id_, status=1))
-    assert line.endswith("(HTTP 403)")
+    assert "calculate" in line
     line = only_line(admin.openstack("image", "hash", id_, "--algorithm", "crc32", status=1))
     assert "'crc32' is not known" in line
-    assert line.endswith("(HTTP 400)")
 
 
 def test_tasks(admin: User, mary: User, people: dict[str, User]) -> None:
@@ -192,7 +190,7 @@ def test_cache_nodes(node: Node, admin: User, mary: User) -> None:
     admin.openstack("cached", "image", "queue", id_)
     assert soon(lambda: id_ in node.cached())
     assert admin.openstack(*nodes).json == [{"Node": node.url}]
-    assert only_line(mary.openstack(*nodes, status=1)).endswith("(HTTP 403)")
+    assert "does not allow it" in only_line(mary.openstack(*nodes, status=1))
     shown = admin.openstack("cache", "nodes", "list", UNKNOWN, status=1)
     assert UNKNOWN in only_line(shown)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from cliff.lister import Lister
 
-from calotype_client.osc.service import Service
+from calotype_client.osc.service import client_of
 
 
 class ListCacheNodes(Lister):
@@ -21,7 +21,6 @@ class ListCacheNodes(Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterable[tuple[str, ...]]]:
         """One row for each node."""
-        service = Service(self.app)
-        image = service.find(parsed_args.image)
-        answer = service.ask("GET", f"/cache/nodes/{image['id']}")
-        return ("Node",), [(str(node),) for node in answer["cached_nodes"]]
+        client = client_of(self.app)
+        image = client.images.find(parsed_args.image)
+        return ("Node",), [(node,) for node in client.cache.nodes(image)]

@@ -1,17 +1,13 @@
 """`openstack image tasks list` and `openstack image hash`: what goes on in the background."""
 
 import argparse
-import time
 from collections.abc import Iterable
 from typing import Any
 
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from calotype_client.osc.service import Refused, Service
-
-#: Seconds between two looks at a task that is waited for.
-PAUSE = 0.5
+from calotype_client.osc.service import client_of
 
 SHORT = ("id", "type", "status", "message", "created_at", "updated_at")
 LONG = (*SHORT, "expires_at", "owner", "user_id", "request_id", "result")
@@ -31,10 +27,10 @@ class ListImageTasks(Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
         """One row for each task."""
-        service = Service(self.app)
+        client = client_of(self.app)
         columns = LONG if parsed_args.long else SHORT
-        tasks = _tasks_of(service, str(service.find(parsed_args.image)["id"]))
-        rows = [tuple(task.get(column) for column in columns) for task in tasks]
+        tasks = client.tasks.of_image(client.images.find(parsed_args.image).id)
+        rows = [tuple(task.json.get(column) for column in columns) for task in tasks]
         return tuple(_heading(column) for column in columns), rows
 
 
@@ -57,38 +53,16 @@ class HashImage(ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], Any]:
         """The task; with --wait, what it found."""
-        service = Service(self.app)
-        image_id = str(service.find(parsed_args.image)["id"])
-        wanted = {"os_hash_algo": parsed_args.algorithm} if parsed_args.algorithm else None
-        task = service.ask("POST", f"/images/{image_id}/hash", body=wanted)
+        client = client_of(self.app)
+        image = client.images.find(parsed_args.image)
+        task = client.tasks.hash(image, parsed_args.algorithm)
         if not parsed_args.wait:
-            return ("task_id", "image_id", "type", "status"), (
-                *(task["id"], image_id, task["type"], task["status"]),
-            )
-        message = _ended(service, image_id, str(task["id"]))
-        image = service.show(image_id)
+            names = ("task_id", "image_id", "type", "status")
+            return names, (task.id, image.id, task.type, task.status)
+        message = client.tasks.wait(task).message
+        found = client.images.get(image.id).json
         shown = ("id", "checksum", "os_hash_algo", "os_hash_value")
-        return (*shown, "message"), (*(image.get(field) for field in shown), message)
-
-
-def _tasks_of(service: Service, image_id: str) -> list[dict[str, Any]]:
-    return list(service.ask("GET", f"/images/{image_id}/tasks")["tasks"])
-
-
-def _ended(service: Service, image_id: str, task_id: str) -> str:
-    """What a task says when it has ended well. Raises Refused with its reason when it has failed.
-
-    An expired task is not shown any more: that is after its end, and all that is known of it.
-    """
-    while True:
-        task = next((t for t in _tasks_of(service, image_id) if t["id"] == task_id), None)
-        if task is None:
-            raise Refused(f"Task {task_id} is not among the tasks of image {image_id} any more")
-        if task["status"] == "failure":
-            raise Refused(f"Task {task_id} has failed: {task['message']}")
-        if task["status"] == "success":
-            return str(task["message"])
-        time.sleep(PAUSE)
+        return (*shown, "message"), (*(found.get(field) for field in shown), message)
 
 
 def _heading(column: str) -> str:

@@ -1,20 +1,17 @@
 """`openstack image upload`: the data of an image from a file or from standard input."""
 
 import argparse
-import os
-import stat
-import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, BinaryIO
+from typing import Any
 
 from cliff.show import ShowOne
 
-from calotype_client.osc.service import Refused, Service
+from calotype_client import source
+from calotype_client.cli import progress
+from calotype_client.cli.command import size
+from calotype_client.cli.data import opened
+from calotype_client.osc.service import client_of
 
 SHOWN = ("id", "name", "status", "size", "checksum", "os_hash_algo", "os_hash_value")
-#: How much is read at once where the length is not known.
-BLOCK = 1 << 20
 
 
 class UploadImage(ShowOne):
@@ -25,57 +22,22 @@ class UploadImage(ShowOne):
         parser = super().get_parser(prog_name)
         parser.add_argument("image", metavar="<image>", help="Image (name or ID)")
         parser.add_argument(
-            "--file", metavar="<file>", help="Read the data from <file> (default: standard input)"
-        )
+            "--file", metavar="<file>", default="-",
+            help="Read the data from <file> (default: standard input)",
+        )  # fmt: skip
         parser.add_argument(
-            "--size",
-            metavar="<bytes>",
-            type=_bytes,
+            "--size", metavar="<bytes>", type=size,
             help="Size to declare (default: the size of the file; unknown for a pipe)",
-        )
+        )  # fmt: skip
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], Any]:
         """The image, once it is active."""
-        service = Service(self.app)
-        with _source(parsed_args.file) as source:
-            image_id = str(service.find(parsed_args.image)["id"])
-            length = _left(source)
-            size = length if parsed_args.size is None else parsed_args.size
-            headers = {"Content-Type": "application/octet-stream"}
-            if size is not None:
-                headers["x-openstack-image-size"] = str(size)
-            data = _blocks(source) if not length or length != size else source
-            service.ask("PUT", f"/images/{image_id}/file", data=data, headers=headers)
-        image = service.show(image_id)
-        return SHOWN, tuple(image.get(field) for field in SHOWN)
-
-
-def _source(path: str | None) -> AbstractContextManager[BinaryIO]:
-    """The file, or else standard input. Raises Refused where there is no data to read."""
-    if path is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise Refused("There is no data: give --file, or send it to standard input")
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from error
-
-
-def _left(source: BinaryIO) -> int | None:
-    """How many bytes are left to read, where the system knows."""
-    status = os.fstat(source.fileno())
-    return status.st_size - source.tell() if stat.S_ISREG(status.st_mode) else None
-
-
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
-    """The data in pieces, which are sent without saying first how many there will be."""
-    while block := source.read(BLOCK):
-        yield block
-
-
-def _bytes(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes")
-    return int(text)
+        client = client_of(self.app)
+        with opened(parsed_args.file) as file:
+            image = client.images.find(parsed_args.image)
+            total = parsed_args.size or source.length(file)
+            with progress.bar(image.name or image.id, total) as advance:
+                client.data.upload(image, file, parsed_args.size, progress=advance)
+        shown = client.images.get(image.id).json
+        return SHOWN, tuple(shown.get(field) for field in SHOWN)
