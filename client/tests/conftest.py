@@ -1,8 +1,9 @@
 """A real service, with a real Keystone and without one, and people at terminals."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from prepared import Prepared
@@ -15,9 +16,9 @@ from tests.keystone import ADMIN, MEMBER, OTHER, READER, Keystone, Person
 from tests.servers import Missing
 from tests.service import Service
 
-#: Two stores with names, a cache, and imports from the web server of the tests.
+#: Two stores with names and the web, a cache, and imports from the web server of the tests.
 DEFAULT = """\
-enabled_backends = fast:file, far:file
+enabled_backends = fast:file, far:file, web:http
 image_cache_dir = {folder}/cache
 """
 EXTRA = """\
@@ -27,6 +28,8 @@ filesystem_store_datadir = {folder}/fast
 store_description = Solid-state disks
 [far]
 filesystem_store_datadir = {folder}/far
+[web]
+store_description = Web servers
 [os_glance_staging_store]
 filesystem_store_datadir = {folder}/staging
 [import_filtering_opts]
@@ -85,17 +88,27 @@ def client(open_service: Service) -> Client:
 
 
 @pytest.fixture(scope="session")
+def missing_server(request: pytest.FixtureRequest) -> Callable[[str, Missing], NoReturn]:
+    """`missing_server(name, reason)`: leave out the test and name the server in the summary."""
+
+    def report(name: str, reason: Missing) -> NoReturn:
+        if os.environ.get(REQUIRE) == "1":
+            pytest.fail(f"{name}: {reason} ({REQUIRE}=1)", pytrace=False)
+        request.config.stash.get(MISSING, {})[name] = str(reason)
+        pytest.skip(f"{name}: {reason}")
+
+    return report
+
+
+@pytest.fixture(scope="session")
 def keystone(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    missing_server: Callable[[str, Missing], NoReturn], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Keystone]:
     """A real Keystone with people and projects."""
     try:
         server = Keystone(tmp_path_factory.mktemp("keystone"))
     except Missing as reason:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"Keystone: {reason} ({REQUIRE}=1)", pytrace=False)
-        request.config.stash.get(MISSING, {})["Keystone"] = str(reason)
-        pytest.skip(f"Keystone: {reason}")
+        missing_server("Keystone", reason)
     try:
         yield server.start()
     finally:

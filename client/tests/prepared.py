@@ -6,6 +6,7 @@ A command is a process of its own, as at a shell, without the second that Python
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,9 +38,25 @@ class Prepared:
         patience: float,
     ) -> int:
         """Run `calotype` with these words on stdin, stdout and stderr; its exit status."""
+        self.begin(words, environment, folder, files)
+        return self.end(patience)
+
+    def begin(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        files: Sequence[int],
+    ) -> int:
+        """Begin to run it; the id of its process."""
         told = {"words": list(words), "environment": dict(environment), "folder": str(folder)}
-        self._socket.settimeout(patience)
+        self._socket.settimeout(20)
         socket.send_fds(self._socket, [json.dumps(told).encode()], files)
+        return int(self._socket.recv(LONGEST))
+
+    def end(self, patience: float) -> int:
+        """Wait for the end of what has begun; its exit status, negative for a signal."""
+        self._socket.settimeout(patience)
         return int(self._socket.recv(LONGEST))
 
     def stop(self) -> None:
@@ -58,6 +75,7 @@ def serve(ours: socket.socket) -> None:
         if child == 0:
             ours.close()
             become(files=files, **json.loads(told))
+        ours.send(str(child).encode())
         for file in files:
             os.close(file)
         _, status = os.waitpid(child, 0)
@@ -100,6 +118,14 @@ def load() -> None:
         ExtensionManager(f"cliff.formatter.{kind}")
 
 
+def obey() -> None:
+    """Take signals as at a shell, whoever has had us ignore them, as `nohup` or `&` do."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 if __name__ == "__main__":
     load()
+    obey()
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,20 @@ class Terminal:
         assert said.startswith("ERROR: ") and said.count("\n") == 1, said
         return said.removeprefix("ERROR: ").strip()
 
+    @contextmanager
+    def begun(self, *words: str | Path, stdin: int | None = None) -> Iterator["Running"]:
+        """A command that runs while the block does; at its end the command must have ended."""
+        with TemporaryFile() as out, TemporaryFile() as err, open(os.devnull) as nothing:
+            files = [nothing.fileno() if stdin is None else stdin, out.fileno(), err.fileno()]
+            typed = [str(word) for word in words]
+            pid = self.prepared.begin(typed, self.environment(), self.folder, files)
+            running = Running(_line(words), pid, self.prepared, out, err)
+            try:
+                yield running
+            finally:
+                if running.shown is None:
+                    running.stop(signal.SIGKILL)
+
     def watched(self, *words: str | Path) -> str:
         """What a command draws on a screen; fail unless it exits with 0."""
         ours, theirs = os.openpty()
@@ -88,6 +103,25 @@ class Terminal:
     def environment(self) -> dict[str, str]:
         """Only this person's cloud."""
         return {**clean(), "HOME": str(self.folder), **self.identity}
+
+
+@dataclass
+class Running:
+    """A command that has begun. `shown`: what it has shown, once it has ended."""
+
+    command: str
+    pid: int
+    prepared: Prepared
+    out: IO[bytes]
+    err: IO[bytes]
+    shown: Shown | None = None
+
+    def stop(self, number: signal.Signals) -> Shown:
+        """Send it a signal, and wait for its end."""
+        os.kill(self.pid, number)
+        status = self.prepared.end(PATIENCE)
+        self.shown = Shown(self.command, status, _all(self.out), _all(self.err).decode())
+        return self.shown
 
 
 def clean() -> dict[str, str]:

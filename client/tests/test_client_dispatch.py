@@ -25,6 +25,7 @@ SERVICE = str(SOURCE.parents[1] / "src")
         "client cache list",
         "--os-image-endpoint-override http://node cache nodes x",
         "cache delete x",
+        "complete --shell bash",
     ],
 )
 def test_for_the_client(line: str) -> None:

@@ -3,10 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from terminal import Terminal
 
 from tests.keystone import ADMIN, MEMBER, OTHER, PASSWORD, READER, Keystone, Person
 from tests.service import Service
+
+#: Keystone takes longest to start: one worker does all that needs it.
+pytestmark = pytest.mark.xdist_group("client-keystone")
 
 People = dict[Person, Terminal]
 
@@ -83,8 +87,18 @@ def test_a_token_is_enough(people: People, keystone: Keystone) -> None:
 
 
 def test_secrets_are_masked(people: People, disk: Path) -> None:
-    mary = people[MEMBER]
-    shown = mary.type("--debug", "image", "create", "masked", "--file", disk, "-f", "json")
-    assert PASSWORD not in shown.complaint
-    assert "gAAAA" not in shown.complaint  # what tokens of Keystone begin with
-    assert "'X-Auth-Token': '***'" in shown.complaint
+    mary, log = people[MEMBER], people[MEMBER].folder / "log"
+    words = ("--log-file", log, "image", "create", "masked", "--file", disk, "-f", "json")
+    said = mary.type("--debug", *words).complaint
+    for shown in (said, log.read_text()):
+        assert PASSWORD not in shown
+        assert "gAAAA" not in shown  # what tokens of Keystone begin with
+        assert "'X-Auth-Token': '***'" in shown
+    mary.type("-vv", "--log-file", log, "image", "list")
+    assert PASSWORD not in log.read_text() and "gAAAA" not in log.read_text()
+
+
+def test_what_identity_refuses_is_masked(people: People) -> None:
+    guessing = people[MEMBER].having(OS_PASSWORD="a wild guess")
+    said = guessing.type("--debug", "image", "list", status=4).complaint
+    assert "Traceback" in said and "a wild guess" not in said

@@ -1,5 +1,6 @@
 """Stores, imports, tasks, hashes, members, locations and the cache, over the command line."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +23,12 @@ def soon(look: Callable[[], Any]) -> Any:
 
 def test_stores(anybody: Terminal, disk: Path) -> None:
     listed = {it["ID"]: it for it in anybody.json("store", "list")}
-    assert listed.keys() == {"fast", "far"}
-    assert (listed["fast"]["Default"], listed["far"]["Default"]) == (True, False)
+    assert listed.keys() == {"fast", "far", "web"}
+    assert [it["ID"] for it in listed.values() if it["Default"]] == ["fast"]
+    assert [it["ID"] for it in listed.values() if it["Read Only"]] == ["web"]
     assert listed["fast"]["Description"] == "Solid-state disks"
     detail = anybody.json("store", "list", "--detail")
-    assert {it["Type"] for it in detail} == {"file"}
+    assert {it["ID"]: it["Type"] for it in detail} == {"fast": "file", "far": "file", "web": "http"}
 
     id_ = anybody.json("image", "create", "far", "--file", disk, "--store", "far")["id"]
     assert anybody.json("image", "show", id_)["stores"] == ["far"]
@@ -115,5 +117,34 @@ def test_locations(anybody: Terminal, disk: Path) -> None:
     id_ = anybody.json("image", "create", "located", "--file", disk)["id"]
     [found] = anybody.json("image", "location", "list", id_)
     assert found["URL"].endswith(id_) and found["Metadata"] == {"store": "fast"}
-    # There is no store of type http here.
-    anybody.complaint("image", "location", "add", id_, "http://127.0.0.1/x", status=1)
+    # It has its data already.
+    said = anybody.complaint("image", "location", "add", id_, "http://127.0.0.1/x")
+    assert "active" in said
+
+
+def test_data_on_the_web(anybody: Terminal, web: Web, disk: Path) -> None:
+    data = disk.read_bytes()
+    web.pages["/located"] = page(data)
+    url, digest = f"{web.url}/located", hashlib.sha256(data).hexdigest()
+    id_ = anybody.json("image", "create", "on-the-web")["id"]
+    added = anybody.type("image", "location", "add", id_, url, "--hash", f"sha256={digest}")
+    assert (added.text, added.complaint) == ("", "")
+    shown = soon(
+        lambda: (it := anybody.json("image", "show", id_))["status"] == "active" and it,
+    )
+    assert (shown["size"], shown["os_hash_value"]) == (len(data), digest)
+    [found] = anybody.json("image", "location", "list", "on-the-web")
+    assert found == {"URL": url, "Metadata": {"store": "web"}}
+    assert anybody.type("image", "save", id_).raw == data
+
+
+def test_a_location_with_a_wrong_digest(anybody: Terminal, web: Web, disk: Path) -> None:
+    web.pages["/other"] = page(disk.read_bytes())
+    id_ = anybody.json("image", "create", "not-this")["id"]
+    wrong = ("--hash", f"sha256={'0' * 64}")
+    anybody.type("image", "location", "add", id_, f"{web.url}/other", *wrong)
+    [task] = soon(
+        lambda: [it for it in anybody.json("image", "tasks", id_) if it["Status"] == "failure"]
+    )
+    assert "sha256" in task["Message"]
+    assert anybody.json("image", "show", id_)["status"] == "queued"

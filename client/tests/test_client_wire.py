@@ -63,6 +63,17 @@ def test_nothing_comes_any_more(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_read_is_tried_again(client: Client, open_service: Service) -> None:
+    image = client.images.create(name="read")
+    with cutting(open_service.port, lambda number: 0 if number == 1 else None) as proxy:
+        assert at(proxy.url).images.get(image.id) == image
+        assert proxy.connections == 2
+    with cutting(open_service.port, lambda number: 0) as proxy:
+        with pytest.raises(NotConnected):
+            at(proxy.url).images.update(image.id, {"name": "changed"})
+        assert proxy.connections == 1
+
+
 def test_an_upload_is_not_sent_again(client: Client, open_service: Service) -> None:
     image = client.images.create(name="cut", disk_format="raw", container_format="bare")
     with cutting(open_service.port, lambda number: 0) as proxy, pytest.raises(NotConnected):

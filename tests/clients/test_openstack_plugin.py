@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.data.site import soon
 from tests.keystone import ADMIN, MEMBER, OTHER, Keystone
 
 DATA = bytes(range(256)) * 5000
+PROJECT = Path(__file__).parents[2] / "client" / "pyproject.toml"
 UNKNOWN = "99999999-0000-4000-8000-000000000000"
 
 
@@ -193,6 +195,29 @@ def test_cache_nodes(node: Node, admin: User, mary: User) -> None:
     assert "does not allow it" in only_line(mary.openstack(*nodes, status=1))
     shown = admin.openstack("cache", "nodes", "list", UNKNOWN, status=1)
     assert UNKNOWN in only_line(shown)
+
+
+def test_every_command(node: Node, admin: User, mary: User) -> None:
+    """Each that the plugin registers, one after the other on one image."""
+    id_ = mary.put_image("of every command")
+    shown = {
+        "image upload": piped(mary, DATA, "image", "upload", id_, "-f", "json").json["status"],
+        "image hash": admin.openstack("image", "hash", id_, "--wait", "-f", "json").json["id"],
+        "image tasks list": [task["Type"] for task in _tasks(mary, id_)],
+    }
+    admin.openstack("cached", "image", "queue", id_)
+    assert soon(lambda: id_ in node.cached())
+    listed = admin.openstack("cache", "nodes", "list", id_, "-f", "json")
+    shown["cache nodes list"] = listed.json
+    assert shown == {
+        "image upload": "active",
+        "image hash": id_,
+        "image tasks list": ["calculate_hash"],
+        "cache nodes list": [{"Node": node.url}],
+    }
+    project = tomllib.loads(PROJECT.read_text())["project"]
+    registered = project["entry-points"]["openstack.image.v2"]
+    assert shown.keys() == {name.replace("_", " ") for name in registered}
 
 
 def test_a_service_that_is_not_there(admin: User) -> None:

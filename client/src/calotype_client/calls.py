@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ TRIES = 4
 #: Letters that are shown of what cannot be understood.
 LONGEST = 60
 
+_HOST = re.compile(r"https?://([^/\s]+)")
+
 T = TypeVar("T")
 JsonBody = Mapping[str, Any] | list[Any]
 
@@ -30,9 +33,8 @@ def _told() -> Iterator[None]:
     """Say in one line what keystoneauth could not do."""
     try:
         yield
-    except (identity.ConnectFailure, identity.DiscoveryFailure) as error:
-        # What follows is how requests would tell it.
-        raise errors.NotConnected(_line(error).partition(": HTTP")[0]) from error
+    except (identity.ConnectionError, identity.DiscoveryFailure) as error:
+        raise _not_connected(_line(error)) from error
     except identity.EndpointNotFound as error:
         raise errors.NoCloud(f"The cloud has no image service here: {_line(error)}") from error
     except identity.MissingRequiredOptions as error:
@@ -41,6 +43,15 @@ def _told() -> Iterator[None]:
         raise errors.NotAllowed(_line(error), 401) from error
     except identity.ClientException as error:
         raise errors.Error(_line(error)) from error
+    except OSError as error:  # a file with certificates, as requests tells it
+        raise errors.Error(_line(error)) from error
+
+
+def _not_connected(line: str) -> errors.Error:
+    found = _HOST.search(line)
+    error = errors.not_connected(found[1] if found else "The service", line)
+    # What follows is how requests would tell it.
+    return errors.NotConnected(line.partition(": HTTP")[0]) if str(error) == line else error
 
 
 def _line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 LONGEST = 300
 
 _HTML = re.compile(r"<[^<>]*>")
+_UNTRUSTED = re.compile(r"certificate verify failed: (.*?)\.?\s*\(_ssl")
 
 
 class Error(Exception):
@@ -18,6 +19,10 @@ class Error(Exception):
 
 class NotConnected(Error):
     """There is no answer: nothing is there, or the connection broke."""
+
+
+class NotTrusted(Error):
+    """The other side shows a certificate that nobody vouches for."""
 
 
 class NoCloud(Error):
@@ -105,3 +110,16 @@ def refusal(status: int, reason: str, body: Any) -> Refused:
         text = _HTML.sub(" ", str(body or ""))[:LONGEST]
     line = " ".join(text.split())
     return _BY_STATUS.get(status, Refused)(line or f"{status} {reason}", status)
+
+
+def not_connected(whom: str, message: str) -> Error:
+    """NotConnected or NotTrusted, for what a library says about a connection."""
+    if "wrong version number" in message:
+        return NotConnected(f"{whom} does not speak TLS: its address may begin with http:")
+    untrusted = _UNTRUSTED.search(message)
+    if untrusted is None:
+        return NotConnected(message)
+    return NotTrusted(
+        f"The certificate of {whom} is not trusted: {untrusted[1]}. "
+        "Say who vouches for it by --os-cacert FILE (OS_CACERT), or ask nobody by --insecure"
+    )

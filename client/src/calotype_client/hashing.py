@@ -13,11 +13,18 @@ BLOCKS = 8
 
 
 class Digest:
-    """The digest of all blocks that `put` was given; without an algorithm, nothing."""
+    """The digest of all blocks that `put` was given; without an algorithm, nothing.
+
+    Signals raise exceptions anywhere. `queue.Queue` can be left by one so that a waiting thread is
+    never woken; a `SimpleQueue` cannot, but has no bound: `_room` is the one of `_blocks`.
+    """
 
     def __init__(self, algorithm: str | None) -> None:
         self._hash: Any = hashlib.new(algorithm, usedforsecurity=False) if algorithm else None
-        self._blocks: queue.Queue[bytes] = queue.Queue(BLOCKS)
+        self._blocks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(BLOCKS):
+            self._room.put(None)
         self._thread = threading.Thread(target=self._work, name="digest", daemon=True)
 
     def __enter__(self) -> Self:
@@ -36,6 +43,7 @@ class Digest:
     def put(self, block: bytes) -> None:
         """Have a block hashed; waits while too many are waiting."""
         if block:
+            self._room.get()
             self._blocks.put(block)
 
     def hexdigest(self) -> str | None:
@@ -46,6 +54,7 @@ class Digest:
         while block := self._blocks.get():
             if self._hash is not None:
                 self._hash.update(block)
+            self._room.put(None)
 
 
 def expected(image: Image) -> tuple[str | None, str | None]:

@@ -19,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import certifi
 
 from calotype_client import source as sources
-from calotype_client.errors import Error, NotConnected
+from calotype_client.errors import Error, NotConnected, not_connected
 from calotype_client.source import Source
 
 LOG = logging.getLogger(__name__)
@@ -78,9 +78,8 @@ def request(
         connection.endheaders()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
-        raise NotConnected(
-            f"No connection to {parts.hostname}:{connection.port}: {error}"
-        ) from error
+        whom = f"{parts.hostname}:{connection.port}"
+        raise not_connected(whom, f"No connection to {whom}: {error}") from error
 
 
 def send(

@@ -2,9 +2,9 @@
 
 import argparse
 import logging
-import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +14,12 @@ from cliff.commandmanager import CommandManager
 from keystoneauth1.exceptions import ClientException
 
 import calotype_client
+from calotype_client.cli.completion import Complete
+from calotype_client.cli.masking import Masked, masked
 from calotype_client.cli.sdk import ConfigException, OpenStackConfig
 from calotype_client.cli.verbs import COMMANDS
 from calotype_client.client import Client, no_cloud, of_region
-from calotype_client.errors import Error, NoCloud
+from calotype_client.errors import Error, NoCloud, WrongUse
 
 DESCRIPTION = """\
 The client of Calotype, and of every service with the OpenStack Image API v2.
@@ -25,7 +27,8 @@ The client of Calotype, and of every service with the OpenStack Image API v2.
 Who you are and where the cloud is comes from clouds.yaml (--os-cloud), from OS_* variables, or
 from the options below.
 
-Exit codes: 0 done; 1 failed; 2 wrong use, or no cloud; 3 not found; 4 not allowed.
+Exit codes: 0 done; 1 failed; 2 wrong use, or no cloud; 3 not found; 4 not allowed;
+130, 141, 143 cut short.
 """
 
 #: Loggers that say nothing about our requests.
@@ -36,8 +39,6 @@ SILENT = (
     "keystoneauth.identity",
     "keystoneauth.discover",
 )
-
-_CREDENTIALS = re.compile(r"(://)[^/@\s\"']+@")
 
 
 class Application(App):
@@ -59,6 +60,7 @@ class Application(App):
         for name, command in COMMANDS.items():
             commands.add_command(name, command)
         super().__init__(DESCRIPTION, calotype_client.__version__, commands, deferred_help=True)
+        commands.add_command("complete", Complete)
 
     @cached_property
     def client(self) -> Client:
@@ -87,16 +89,17 @@ class Application(App):
 
     def configure_logging(self) -> None:
         """Requests are shown by --debug, -vv and --log-file, with secrets masked."""
+        least = logging.WARNING
         if self.options.debug:
             self.options.verbose_level = 2
         elif not (self.options.log_file or self.options.verbose_level >= 2):
-            # What it warns of is told by us, or tried again.
-            logging.getLogger("keystoneauth").setLevel(logging.ERROR)
+            least = logging.ERROR  # what keystoneauth warns of is told by us, or tried again
+            logging.getLogger("keystoneauth").setLevel(least)
         super().configure_logging()
         for name in SILENT:
-            logging.getLogger(name).setLevel(logging.WARNING)
+            logging.getLogger(name).setLevel(least)
         for handler in logging.getLogger().handlers:
-            handler.addFilter(_mask)
+            handler.setFormatter(Masked(handler.formatter or logging.Formatter()))
 
     def interact(self) -> None:
         """No command is wrong use: there is no shell."""
@@ -105,19 +108,23 @@ class Application(App):
 
     def run_subcommand(self, argv: list[str]) -> int:
         """Run it; an error says by itself what the exit code is."""
+        try:
+            self.command_manager.find_command(argv)
+        except ValueError:
+            return self._unknown(argv)
         result = super().run_subcommand(argv)
         return self._failure.exit_code if isinstance(self._failure, Error) else result
+
+    def _unknown(self, argv: list[str]) -> int:
+        typed = " ".join(argv[:2])
+        near = " or ".join(get_close_matches(typed, COMMANDS))
+        hint = f"do you mean {near}?" if near else "see calotype --help"
+        self.LOG.error("There is no command %r: %s", typed, hint)
+        return WrongUse.exit_code
 
     def clean_up(self, cmd: Command, result: int, err: BaseException | None) -> None:
         """Keep what went wrong."""
         self._failure = err
-
-
-def _mask(record: logging.LogRecord) -> bool:
-    """Hide user and password in addresses, as locations may have them."""
-    text = record.getMessage()
-    record.msg, record.args = _CREDENTIALS.sub(r"\1***@", text), ()
-    return True
 
 
 def main(words: Sequence[str]) -> int:
@@ -125,5 +132,5 @@ def main(words: Sequence[str]) -> int:
     try:
         return Application(words).run(list(words))
     except (ConfigException, ClientException) as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+        print(f"ERROR: {masked(str(error))}", file=sys.stderr)
         return NoCloud.exit_code

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from calotype_client.cli import progress, shown
 from calotype_client.cli.command import Row, ShowVerb, Verb, add_image, count, size
 from calotype_client.cli.images import add_fields, fields
 from calotype_client.data import Downloaded
-from calotype_client.errors import Error, Refused, WrongData, WrongUse
+from calotype_client.errors import Conflict, Error, Refused, WrongData, WrongUse
 from calotype_client.model import Image
 from calotype_client.pieces import USUAL
 from calotype_client.wire import Progress
@@ -29,6 +30,9 @@ BEGINNINGS = {
     b"conectix": "vhd",
     b"<<< ": "vdi",
 }
+
+#: Seconds between attempts to remove an image whose data has not arrived.
+REMOVAL = (0.1, 0.3, 1.0, 3.0)
 
 
 class Create(ShowVerb):
@@ -74,9 +78,18 @@ class Create(ShowVerb):
 
     def _remove(self, image: Image) -> None:
         try:
-            self.client.images.delete(image.id)
+            self._delete(image)
         except Error as error:
             self.app.LOG.warning("Image %s is left over: %s", image.id, error)
+
+    def _delete(self, image: Image) -> None:
+        """The service may just be putting away what came of the data: then once more."""
+        for pause in REMOVAL:
+            try:
+                return self.client.images.delete(image.id)
+            except Conflict:
+                time.sleep(pause)
+        return self.client.images.delete(image.id)
 
 
 class Upload(Verb):

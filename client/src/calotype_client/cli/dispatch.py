@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
+from calotype_client.cli.ending import orderly
+
 #: What the client's commands begin with. Where a service is installed, `cache` is that of its node,
 #: but for the verbs that it does not have; `calotype client cache` is always over the API.
-NOUNS = ("client", "image", "store", "task")
+NOUNS = ("client", "complete", "image", "store", "task")
 CACHE_VERBS = ("nodes", "delete")
 
 #: Options that come before commands and take a value, beside all that begin with `--os-`.
@@ -44,15 +46,20 @@ def _is_value(option: str) -> bool:
 
 def run(words: Sequence[str]) -> int:
     """Run a command of the client; the exit code."""
+    rest = list(words)
+    if _plain(rest)[:1] == ["client"]:
+        rest.remove("client")
+    return orderly(lambda: _load()(rest))
+
+
+def _load() -> Callable[[Sequence[str]], int]:
+    """It takes half a second, in which one can be interrupted already."""
     gc.disable()  # what is loaded stays: looking for waste in it is a tenth of the time
     from calotype_client.cli.app import main
 
     gc.freeze()
     gc.enable()
-    rest = list(words)
-    if _plain(rest)[:1] == ["client"]:
-        rest.remove("client")
-    return main(rest)
+    return main
 
 
 def main() -> int:
