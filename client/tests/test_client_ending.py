@@ -3,6 +3,7 @@
 The table in the manual says what the exit codes mean; each of its rows is tried.
 """
 
+import io
 import os
 import re
 import subprocess
@@ -120,17 +121,20 @@ def test_a_file_is_uploaded(
 
 
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM])
+@pytest.mark.parametrize("connections", ["1", "3"])
 def test_a_download(
-    anybody: Terminal, disk: Path, client: Client, stalling: Cutting, number: Signals
+    anybody: Terminal, client: Client, stalling: Cutting, connections: str, number: Signals
 ) -> None:
-    made = anybody.json("image", "create", "kept", "--file", disk)["id"]
+    image = client.images.create(name="kept", disk_format="raw", container_format="bare")
+    client.data.upload(image, io.BytesIO(bytes(48 * MIB)))
     there = anybody.having(OS_ENDPOINT=stalling.url)
-    with there.begun("image", "save", made, "--file", "half") as running:
-        until(lambda: stalling.answered > MIB and any(anybody.folder.iterdir()))
+    wanted = ("image", "save", image.id, "--connections", connections, "--file", "half")
+    with there.begun(*wanted) as running:
+        until(lambda: stalling.answered > int(connections) * MIB and any(anybody.folder.iterdir()))
         shown = running.stop(number)
     assert_quiet(shown, number)
     assert list(anybody.folder.iterdir()) == []
-    assert client.images.get(made).status == "active"
+    assert client.images.get(image.id).status == "active"
 
 
 def unread(anybody: Terminal, *words: str) -> Shown:

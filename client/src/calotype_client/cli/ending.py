@@ -18,7 +18,8 @@ def orderly(run: Callable[[], int]) -> int:
         try:
             code = run()
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # closed, as by `>&-`
+                sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
