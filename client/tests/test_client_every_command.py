@@ -15,8 +15,8 @@ from tests.imports.web import Web, page
 from tests.keystone import ADMIN, MEMBER, OTHER, READER, Keystone, Person
 from tests.service import Service
 
-#: Keystone takes longest to start: one worker does all that needs it.
-pytestmark = pytest.mark.xdist_group("client-keystone")
+#: The worker that has a Keystone and the service behind it already.
+pytestmark = pytest.mark.xdist_group("client/tests/test_client_people.py")
 
 
 @dataclass

@@ -3,14 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from terminal import Terminal
 
 from tests.keystone import ADMIN, MEMBER, OTHER, PASSWORD, READER, Keystone, Person
 from tests.service import Service
-
-#: Keystone takes longest to start: one worker does all that needs it.
-pytestmark = pytest.mark.xdist_group("client-keystone")
 
 People = dict[Person, Terminal]
 

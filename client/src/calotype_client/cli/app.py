@@ -4,7 +4,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -116,6 +115,8 @@ class Application(App):
         return self._failure.exit_code if isinstance(self._failure, Error) else result
 
     def _unknown(self, argv: list[str]) -> int:
+        from difflib import get_close_matches  # wanted here only
+
         typed = " ".join(argv[:2])
         near = " or ".join(get_close_matches(typed, COMMANDS))
         hint = f"do you mean {near}?" if near else "see calotype --help"
