@@ -43,6 +43,23 @@ def test_members(people: People, keystone: Keystone) -> None:
     assert mary.json("image", "member", "list", "shared") == []
 
 
+def test_what_others_offer(people: People, keystone: Keystone) -> None:
+    mary, otto, red = people[MEMBER], people[OTHER], keystone.projects["red"]
+    offer = mary.json("image", "create", "an offer")["id"]
+    mary.type("image", "member", "add", "an offer", red)
+    open_ = mary.json("image", "create", "for all", "--community")["id"]
+    for name, id_, kind in (("an offer", offer, "shared"), ("for all", open_, "community")):
+        shown = otto.type("image", "show", name, "-f", "value", "-c", "id")
+        assert shown.text == f"{id_}\n"
+        assert shown.complaint == (
+            f"WARNING: '{name}' is in none of your lists: it is image {id_} of project "
+            f"{keystone.projects['blue']} ({kind})\n"
+        )
+        otto.complaint("image", "delete", name, status=3)
+    otto.type("image", "member", "set", "an offer", red, "--accept")
+    assert otto.type("image", "show", "an offer").complaint == ""
+
+
 def test_a_cloud_of_clouds_yaml(people: People, keystone: Keystone) -> None:
     mary = people[MEMBER]
     file = mary.folder / "clouds.yaml"

@@ -1,9 +1,9 @@
 """The image cache of the node that answers, and the nodes that have an image. For admins."""
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from calotype_client.calls import Calls
+from calotype_client.images import segment
 from calotype_client.model import CachedImage, Image
 
 
@@ -32,9 +32,9 @@ class Cache:
 
     def nodes(self, image: Image) -> list[str]:
         """The addresses of all nodes that have the image in their cache; any node knows."""
-        where = f"/v2/cache/nodes/{quote(image.id, safe='')}"
+        where = f"/v2/cache/nodes/{segment(image.id)}"
         return self._calls.json("GET", where, lambda found: list(found["cached_nodes"]))
 
 
 def _path(image_id: str) -> str:
-    return f"/v2/cache/{quote(image_id, safe='')}"
+    return f"/v2/cache/{segment(image_id)}"

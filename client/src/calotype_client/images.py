@@ -11,6 +11,10 @@ from calotype_client.calls import Calls
 from calotype_client.errors import Ambiguous, NotFound, WrongUse
 from calotype_client.model import Image
 
+#: Where to look for a name: what is listed, what one has hidden; then what others offer.
+LISTED: Sequence[Mapping[str, str]] = ({}, {"os_hidden": "true"})
+OFFERED = tuple({**more, "visibility": "all", "member_status": "all"} for more in LISTED)
+
 PATCH = "application/openstack-images-v2.1-json-patch"
 
 
@@ -26,7 +30,8 @@ class Images:
         Filters are those of the API: `name`, `status`, `visibility`, `tag` (one or a list),
         `sort`, `size_min`, any property of an image…
         """
-        return islice(self._pages({"limit": min(limit or 1000, 1000), **filters}), limit)
+        params = {name: _word(value) for name, value in filters.items()}
+        return islice(self._pages({"limit": min(limit or 1000, 1000), **params}), limit)
 
     def _pages(self, params: Mapping[str, Any]) -> Iterator[Image]:
         images, next_page = self._calls.json("GET", "/v2/images", Image.page, params=params)
@@ -39,22 +44,31 @@ class Images:
         """The image of an id. Raises NotFound."""
         return self._calls.json("GET", path(image_id), Image.of)
 
-    def find(self, name_or_id: str) -> Image:
-        """The image of an id or, if there is none, of a name. Raises NotFound, Ambiguous."""
+    def find(self, name_or_id: str, *, offered: bool = False) -> Image:
+        """The image of an id or, if there is none, of a name. Raises NotFound, Ambiguous.
+
+        Names are those of listed images, or else of hidden ones. `offered`: or else of those that
+        others offer and everybody could give a name to: community images, and shares that are not
+        accepted.
+        """
         if _is_id(name_or_id):
             try:
                 return self.get(name_or_id)
             except NotFound:
                 pass  # somebody may have given such a name
+        for where in (*LISTED, *(OFFERED if offered else ())):
+            if found := self._named(name_or_id, where):
+                return found
+        raise NotFound(f"There is no image with the name or id {name_or_id!r}", 404)
+
+    def _named(self, name: str, where: Mapping[str, str]) -> Image | None:
         # What is before a colon would be read as the operator of the filter.
-        wanted = f"eq:{name_or_id}" if ":" in name_or_id else name_or_id
-        found = [it for it in self.list(name=wanted, limit=20) if it.name == name_or_id]
+        wanted = f"eq:{name}" if ":" in name else name
+        found = [it for it in self.list(name=wanted, limit=20, **where) if it.name == name]
         if len(found) > 1:
             ids = ", ".join(image.id for image in found)
-            raise Ambiguous(f"{len(found)} images are named {name_or_id!r}; say which id: {ids}")
-        if not found:
-            raise NotFound(f"There is no image with the name or id {name_or_id!r}", 404)
-        return found[0]
+            raise Ambiguous(f"{len(found)} images are named {name!r}; say which id: {ids}")
+        return found[0] if found else None
 
     def create(self, **fields: Any) -> Image:
         """Make an image without data: `name`, `disk_format`, `tags`, properties…"""
@@ -77,7 +91,7 @@ class Images:
         if store is None:
             self._calls.call("DELETE", path(image_id))
         else:
-            self._calls.call("DELETE", f"/v2/stores/{quote(store, safe='')}/{_id(image_id)}")
+            self._calls.call("DELETE", f"/v2/stores/{segment(store)}/{_id(image_id)}")
 
     def deactivate(self, image_id: str) -> None:
         """Let nobody but admins download it."""
@@ -98,13 +112,25 @@ class Images:
 
 def path(image_id: str, *more: str) -> str:
     """The path of an image, or of something of it."""
-    return "/".join(["/v2/images", _id(image_id), *(quote(part, safe="") for part in more)])
+    return "/".join(["/v2/images", _id(image_id), *map(segment, more)])
+
+
+def segment(text: str) -> str:
+    """A name as a part of a path. Raises WrongUse where the path would become another one."""
+    if text in ("", ".", ".."):
+        raise WrongUse(f"{text!r} cannot be asked for: it is no part of an address")
+    return quote(text, safe="")
 
 
 def _id(image_id: str) -> str:
     if not image_id:
         raise WrongUse("The id of the image is empty")
-    return quote(image_id, safe="")
+    return segment(image_id)
+
+
+def _word(value: Any) -> Any:
+    """A value of a filter, as the API spells it."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _is_id(text: str) -> bool:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
 
 from calotype_client.calls import Calls
 from calotype_client.errors import NotFound, TaskFailed, TookTooLong
-from calotype_client.images import path
+from calotype_client.images import path, segment
 from calotype_client.model import Image, Task
 
 #: Seconds between two looks at a task: at first, and at most.
@@ -47,7 +46,7 @@ class Tasks:
 
     def get(self, task_id: str) -> Task:
         """A task, for admins. Raises NotFound."""
-        return self._calls.json("GET", f"/v2/tasks/{quote(task_id, safe='')}", Task.of)
+        return self._calls.json("GET", f"/v2/tasks/{segment(task_id)}", Task.of)
 
     def hash(self, image: Image, algorithm: str | None = None) -> Task:
         """Have the digests of an image calculated; for admins. Raises Refused."""

@@ -28,7 +28,7 @@ class Queue(Verb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Queue them, if they are all there."""
-        for image in [self.client.images.find(name) for name in parsed_args.images]:
+        for image in [self.find(name) for name in parsed_args.images]:
             self.client.cache.queue(image)
 
 
@@ -43,7 +43,7 @@ class Nodes(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
         return ("Node",), [(url,) for url in self.client.cache.nodes(image)]
 
 
@@ -60,7 +60,7 @@ class Delete(Verb):
         """Take them out; also those whose image is gone, by id."""
         for name in parsed_args.images:
             try:
-                image_id = self.client.images.find(name).id
+                image_id = self.find(name).id
             except NotFound:
                 image_id = name
             self.client.cache.delete(image_id)

@@ -9,8 +9,10 @@ from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
+from calotype_client.cli.terminal import cell
 from calotype_client.client import Client
-from calotype_client.errors import WrongUse
+from calotype_client.errors import NotFound, WrongUse
+from calotype_client.model import Image
 
 Row = tuple[Sequence[str], Sequence[Any]]
 Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
@@ -28,6 +30,18 @@ class Verb(Command):
         client: Client = self.app.client  # type: ignore[attr-defined]
         return client
 
+    def find(self, name: str) -> Image:
+        """The image of a name or an id; a line says when it is offered by others."""
+        try:
+            return self.client.images.find(name)
+        except NotFound:
+            image = self.client.images.find(name, offered=True)
+        self.app.LOG.warning(
+            "%r is in none of your lists: it is image %s of project %s (%s)",
+            name, image.id, image.owner, image.visibility,
+        )  # fmt: skip
+        return image
+
     def get_epilog(self) -> str:
         """Examples, as they are typed."""
         return f"example: {self.example}" if self.example else ""
@@ -41,6 +55,10 @@ class Verb(Command):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what only this command takes."""
 
+    def on_screen(self, args: argparse.Namespace) -> bool:
+        """Whether a table is shown to somebody who watches."""
+        return args.formatter == "table" and self.app.stdout.isatty()
+
 
 class ListVerb(Verb, Lister):
     """A command that shows a table."""
@@ -50,9 +68,28 @@ class ListVerb(Verb, Lister):
         """Only when a column is named."""
         return True
 
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        """Show it; on a terminal, without what would be commands to it."""
+        if self.on_screen(parsed_args):
+            data = (tuple(map(cell, row)) for row in data)
+        return int(super().produce_output(parsed_args, column_names, data))
+
 
 class ShowVerb(Verb, ShowOne):
     """A command that shows one thing, field by field."""
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Sequence[Any]
+    ) -> int:
+        """Show it; on a terminal, without what would be commands to it."""
+        if self.on_screen(parsed_args):
+            data = tuple(map(cell, data))
+        return int(super().produce_output(parsed_args, column_names, data))
 
 
 class Names(FormattableColumn[Sequence[str]]):
@@ -100,6 +137,13 @@ def size(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no count of bytes")
     return int(text)
+
+
+def store(text: str) -> str:
+    """The name of a store, or several, as a header can carry them."""
+    if not text or not (text.isascii() and text.isprintable()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a store")
+    return text
 
 
 def count(text: str) -> int:

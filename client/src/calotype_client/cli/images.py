@@ -1,7 +1,8 @@
 """`calotype image list | show | set | unset | delete`."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from calotype_client.cli import shown
@@ -15,7 +16,8 @@ from calotype_client.cli.command import (
     count,
     pair,
 )
-from calotype_client.errors import Error
+from calotype_client.errors import Error, NotFound, WrongUse
+from calotype_client.model import FIELDS
 
 #: Who sees an image; what the option means.
 VISIBILITIES = {
@@ -34,6 +36,15 @@ TEXTS = {
 NUMBERS = {
     "min-disk": "GiB of disk that it needs to boot",
     "min-ram": "MiB of memory that it needs to boot",
+}
+#: Fields that may be taken for properties: field -> the options that set it.
+_OPTIONS = {
+    **{name.replace("-", "_"): f"--{name}" for name in (*TEXTS, *NUMBERS)},
+    "name": "--name",
+    "visibility": ", ".join(f"--{name}" for name in VISIBILITIES),
+    "protected": "--protected, --unprotected",
+    "os_hidden": "--hidden, --unhidden",
+    "tags": "--tag",
 }
 
 
@@ -91,7 +102,7 @@ class Show(ShowVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Show it."""
-        return shown.image(self.client.images.find(parsed_args.image))
+        return shown.image(self.find(parsed_args.image))
 
 
 class Set(ShowVerb):
@@ -111,14 +122,17 @@ class Set(ShowVerb):
         activity.add_argument("--activate", action="store_true", help="everybody may again")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
-        """Change it, all at once."""
+        """Change it: fields and properties at once, then tags, each beside those of others."""
         images = self.client.images
-        image = images.find(parsed_args.image)
         changes = fields(parsed_args)
-        if parsed_args.tag:
-            changes["tags"] = sorted({*image.tags, *parsed_args.tag})
+        given = (changes, parsed_args.tag, parsed_args.deactivate, parsed_args.activate)
+        if not any(given):
+            raise WrongUse("Nothing to be changed is given")
+        image = self.find(parsed_args.image)
         if changes:
-            image = images.update(image.id, changes)
+            images.update(image.id, changes)
+        for tag in parsed_args.tag:
+            images.add_tag(image.id, tag)
         if parsed_args.deactivate:
             images.deactivate(image.id)
         if parsed_args.activate:
@@ -140,14 +154,21 @@ class Unset(ShowVerb):
             )
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
-        """Take away, all at once."""
-        image = self.client.images.find(parsed_args.image)
+        """Take away: properties at once, then tags."""
+        if not parsed_args.tag and not parsed_args.property:
+            raise WrongUse("Nothing to be taken away is given")
+        _need_properties(parsed_args.property)
+        images = self.client.images
+        image = self.find(parsed_args.image)
         missing = set(parsed_args.tag) - set(image.tags)
         if missing:
             raise Error(f"Image {image.id} has no tag {', '.join(sorted(missing))}")
-        tags = [tag for tag in image.tags if tag not in parsed_args.tag]
-        changes = {"tags": tags} if parsed_args.tag else {}
-        return shown.image(self.client.images.update(image.id, changes, parsed_args.property))
+        if parsed_args.property:
+            images.update(image.id, {}, parsed_args.property)
+        for tag in parsed_args.tag:
+            with suppress(NotFound):  # somebody else has taken it away since
+                images.remove_tag(image.id, tag)
+        return shown.image(images.get(image.id))
 
 
 class Delete(Verb):
@@ -165,6 +186,7 @@ class Delete(Verb):
         failed: list[Error] = []
         for name in parsed_args.images:
             try:
+                # Not what others offer: an administrator could delete that.
                 image = self.client.images.find(name)
                 self.client.images.delete(image.id, store=parsed_args.store)
             except Error as error:
@@ -205,8 +227,18 @@ def _add_switch(group: Any, option: str, field: str, value: bool, meaning: str) 
 
 
 def fields(args: argparse.Namespace) -> dict[str, Any]:
-    """What the options of `add_fields` say, and the name; tags left out."""
+    """What the options of `add_fields` say, and the name; tags left out. Raises WrongUse."""
+    _need_properties(name for name, _ in args.property)
     names = [name.replace("-", "_") for name in (*TEXTS, *NUMBERS)]
     names += ["name", "visibility", "protected", "os_hidden"]
     given: Mapping[str, Any] = {name: getattr(args, name) for name in names}
     return {name: value for name, value in given.items() if value is not None} | dict(args.property)
+
+
+def _need_properties(names: Iterable[str]) -> None:
+    """Raises WrongUse for a name that is a field's, which may have an option of its own."""
+    for name in names:
+        if name in FIELDS:
+            option = _OPTIONS.get(name)
+            advice = f": use {option}" if option else ""
+            raise WrongUse(f"{name} is a field of the image, not a property{advice}")

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from calotype_client.cli.terminal import harmless
 from calotype_client.model import Task
 from calotype_client.wire import Progress
 
@@ -18,14 +19,14 @@ def bar(title: str, total: int | None) -> Iterator[Progress]:
     from rich.console import Console
 
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.DownloadColumn(binary_units=True),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(title, total=total)
+        task = shown.add_task(harmless(title), total=total)
         yield lambda count: shown.advance(task, count)
 
 
@@ -33,4 +34,5 @@ def say(task: Task) -> None:
     """A line for each step of a task; the last one of a failure is the error that follows."""
     if task.status == "failure":
         return
-    print(f"{task.status}: {task.message}" if task.message else task.status, file=sys.stderr)
+    text = f"{task.status}: {task.message}" if task.message else task.status
+    print(harmless(text), file=sys.stderr)
