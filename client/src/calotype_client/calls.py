@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from keystoneauth1 import exceptions as identity
@@ -71,6 +72,9 @@ class Calls:
             found = self.adapter.get_endpoint()
         if not found:
             raise errors.NoCloud("The cloud has no image service, and no endpoint is set")
+        parts = urlsplit(str(found))
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise errors.NoCloud(f"{found} is no address of an image service: it begins with http")
         return str(found).rstrip("/").removesuffix("/v2")
 
     def json(

@@ -1,17 +1,18 @@
 """`connect`, and the client it gives: one attribute for each thing that the service has."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.exceptions import ClientException, MissingRequiredOptions
+from keystoneauth1.exceptions import ClientException
 
 from calotype_client import __version__
 from calotype_client.cache import Cache
 from calotype_client.calls import Calls
 from calotype_client.data import Data
-from calotype_client.errors import NoCloud
+from calotype_client.identity import check, no_cloud, unreadable, with_tls
 from calotype_client.images import Images
 from calotype_client.imports import Imports
 from calotype_client.locations import Locations
@@ -19,8 +20,6 @@ from calotype_client.members import Members
 from calotype_client.stores import Stores
 from calotype_client.tasks import Tasks
 
-#: What to do where nothing says which cloud is meant, or too little.
-NAME_IT = "Say which cloud: by OS_CLOUD or --os-cloud (clouds.yaml), or by OS_* (openrc)"
 USER_AGENT = f"calotype-client/{__version__}"
 
 
@@ -81,23 +80,18 @@ def connect(cloud: str | None = None, **options: Any) -> Client:
     from openstack.config import OpenStackConfig
     from openstack.exceptions import ConfigException
 
-    try:
-        region = OpenStackConfig().get_one(cloud=cloud, **options)
-        return of_region(region)
-    except (ConfigException, ClientException) as error:
-        raise no_cloud(error) from error
-
-
-def no_cloud(error: Exception) -> NoCloud:
-    """Why there is no cloud, in one line, and what to do when none is named."""
-    line = " ".join(str(error).split())
-    return NoCloud(f"{line}. {NAME_IT}" if isinstance(error, MissingRequiredOptions) else line)
+    with unreadable() as skipped:
+        try:
+            return of_region(OpenStackConfig().get_one(cloud=cloud, **options))
+        except (ConfigException, ClientException) as error:
+            raise no_cloud(error, cloud or os.environ.get("OS_CLOUD"), skipped) from error
 
 
 def of_region(region: Any) -> Client:
-    """A client for a `CloudRegion` of openstacksdk."""
+    """A client for a `CloudRegion` of openstacksdk. Raises NoCloud."""
+    check(region.config)
     return of_session(
-        region.get_session(),
+        with_tls(region.get_session(), region.config),
         interface=region.get_interface("image"),
         region_name=region.get_region_name("image"),
         endpoint_override=region.get_endpoint("image"),

@@ -4,6 +4,7 @@ Calls with small bodies go through keystoneauth (`calls`); this is for the data 
 """
 
 import base64
+import errno
 import http.client
 import logging
 import os
@@ -19,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 import certifi
 
 from calotype_client import source as sources
-from calotype_client.errors import Error, NotConnected, not_connected
+from calotype_client.errors import Error, WrongUse, not_connected
 from calotype_client.source import Source
 
 LOG = logging.getLogger(__name__)
@@ -80,6 +81,9 @@ def request(
         connection.close()
         whom = f"{parts.hostname}:{connection.port}"
         raise not_connected(whom, f"No connection to {whom}: {error}") from error
+    except ValueError as error:  # of what no header can carry
+        connection.close()
+        raise WrongUse(f"This cannot be sent: {error}") from error
 
 
 def send(
@@ -100,7 +104,12 @@ def _send_file(sock: socket.socket, source: Any, length: int, progress: Progress
     # The kernel's own position is that of the file, not that of Python's buffer: always say where.
     with open(source.fileno(), "rb", buffering=0, closefd=False) as file:
         while at < end and not _answered(sock):
-            sent = sock.sendfile(file, at, min(PIECE, end - at))
+            try:
+                sent = sock.sendfile(file, at, min(PIECE, end - at))
+            except OSError as error:
+                if error.errno == errno.EIO:  # of a disk, never of a connection
+                    raise Error(f"The source cannot be read: {error.strerror}") from error
+                raise
             if not sent:
                 raise Error(f"The source has ended {end - at} bytes early")
             at += sent
@@ -114,7 +123,7 @@ def _send_blocks(
     write = _send if length is not None else _send_chunk
     left = length
     while left != 0 and not _answered(sock):
-        block = source.read(BLOCK if left is None else min(BLOCK, left))
+        block = _read(source, BLOCK if left is None else min(BLOCK, left))
         if not block:
             break
         write(sock, block)
@@ -125,6 +134,13 @@ def _send_blocks(
     if left:
         raise Error(f"The source has ended {left} bytes early")
     _send(sock, b"0\r\n\r\n")
+
+
+def _read(source: Source, count: int) -> bytes:
+    try:
+        return source.read(count)
+    except OSError as error:
+        raise Error(f"The source cannot be read: {error.strerror or error}") from error
 
 
 def _send_chunk(sock: socket.socket, block: bytes) -> None:
@@ -166,6 +182,10 @@ def _context(session: Any) -> ssl.SSLContext:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if minimum := getattr(session, "tls_min_version", None):
+        context.minimum_version = ssl.TLSVersion[f"TLSv{minimum.replace('.', '_')}"]
+    if ciphers := getattr(session, "tls_ciphers", None):
+        context.set_ciphers(ciphers)
     if session.cert:
         pair = (session.cert,) if isinstance(session.cert, str) else session.cert
         context.load_cert_chain(*pair)

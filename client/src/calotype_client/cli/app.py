@@ -17,8 +17,9 @@ from calotype_client.cli.completion import Complete
 from calotype_client.cli.masking import Masked, masked
 from calotype_client.cli.sdk import ConfigException, OpenStackConfig
 from calotype_client.cli.verbs import COMMANDS
-from calotype_client.client import Client, no_cloud, of_region
+from calotype_client.client import Client, of_region
 from calotype_client.errors import Error, NoCloud, WrongUse
+from calotype_client.identity import no_cloud, unreadable
 
 DESCRIPTION = """\
 The client of Calotype, and of every service with the OpenStack Image API v2.
@@ -51,9 +52,10 @@ class Application(App):
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = list(words)
-        self._config = OpenStackConfig(
-            app_name="calotype-client", app_version=calotype_client.__version__
-        )
+        with unreadable() as self._unreadable:
+            self._config = OpenStackConfig(
+                app_name="calotype-client", app_version=calotype_client.__version__
+            )
         self._failure: BaseException | None = None
         commands = CommandManager("calotype.client")
         for name, command in COMMANDS.items():
@@ -67,7 +69,7 @@ class Application(App):
         try:
             return of_region(self._config.get_one(argparse=self.options))
         except (ConfigException, ClientException) as error:
-            raise no_cloud(error) from error
+            raise no_cloud(error, self.options.os_cloud, self._unreadable) from error
 
     def build_option_parser(
         self,
@@ -83,7 +85,13 @@ class Application(App):
             **(argparse_kwargs or {}),
         }
         parser = super().build_option_parser(description, version, kwargs)
-        self._config.register_argparse_arguments(parser, self._words, service_keys=["image"])
+        for action in parser._actions:
+            if action.dest == "version":  # cliff's names the file that runs
+                action.version = f"calotype-client {version}"  # type: ignore[attr-defined]
+        try:
+            self._config.register_argparse_arguments(parser, self._words, service_keys=["image"])
+        except (ConfigException, ClientException) as error:
+            raise no_cloud(error, "", self._unreadable) from error
         return parser
 
     def configure_logging(self) -> None:
@@ -132,6 +140,6 @@ def main(words: Sequence[str]) -> int:
     """Run one command; the exit code."""
     try:
         return Application(words).run(list(words))
-    except (ConfigException, ClientException) as error:
+    except (ConfigException, ClientException, NoCloud) as error:
         print(f"ERROR: {masked(str(error))}", file=sys.stderr)
         return NoCloud.exit_code

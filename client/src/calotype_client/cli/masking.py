@@ -3,6 +3,8 @@
 import logging
 import re
 
+from calotype_client.cli.terminal import harmless
+
 #: What keystoneauth does not hide, or only as a digest that a guess can be compared with.
 SECRETS = (
     # User and password in addresses, as locations have them. Keys of S3 may have slashes.
@@ -22,7 +24,7 @@ class Masked(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """What may be shown."""
-        return masked(self._plain.format(record))
+        return masked(harmless(self._plain.format(record)))
 
 
 def masked(text: str) -> str:
