@@ -81,6 +81,10 @@ class WrongData(Error):
     """The data is not what its digest says."""
 
 
+class NoTask(Error):
+    """The service has begun something, and shows no task of it."""
+
+
 class TaskFailed(Error):
     """A task has ended without success; the text is its reason."""
 

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from calotype_client.calls import Calls
+from calotype_client.errors import NoTask, NotFound
 from calotype_client.images import path
 from calotype_client.model import Image, Task
 from calotype_client.tasks import Tasks
+
+#: The tasks of imports.
+TYPE = "api_image_import"
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,28 @@ class Imports:
         allow_failure: bool = False,
         **details: Any,
     ) -> Task | None:
-        """Begin an import; its task, or None when there is nothing to do. Raises Refused.
+        """Begin an import; its task. Raises Refused, NoTask. None: there is nothing to copy.
 
         Details belong to the method: `uri`; `glance_region`, `glance_image_id`.
         """
         body: dict[str, Any] = {"method": {"name": method, **details}}
         body |= _where(stores, all_stores, allow_failure)
+        before = {task.id for task in self._of(image)}
         answer = self._calls.call("POST", path(image.id, "import"), body)
         request_id = answer.headers.get("x-openstack-request-id")
-        tasks = self._tasks.of_image(image.id)
-        return next((task for task in tasks if task.request_id == request_id), None)
+        new = [it for it in self._of(image) if it.id not in before and it.type == TYPE]
+        # What stands between may give requests other ids.
+        ours = [task for task in new if task.request_id == request_id] or new
+        if not ours and method != "copy-image":
+            raise NoTask(f"The service imports into image {image.id}, but shows no task of that")
+        return ours[0] if ours else None
+
+    def _of(self, image: Image) -> list[Task]:
+        """The tasks of an image; none where the service has no list of them."""
+        try:
+            return self._tasks.of_image(image.id)
+        except NotFound:
+            return []
 
 
 def _where(stores: Sequence[str], all_stores: bool, allow_failure: bool) -> Mapping[str, Any]:

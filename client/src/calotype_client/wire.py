@@ -20,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 import certifi
 
 from calotype_client import source as sources
-from calotype_client.errors import Error, WrongUse, not_connected
+from calotype_client.errors import Error, NotConnected, WrongUse, not_connected
 from calotype_client.source import Source
 
 LOG = logging.getLogger(__name__)

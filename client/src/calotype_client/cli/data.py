@@ -4,41 +4,31 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from calotype_client import hashing, source
-from calotype_client.cli import progress, shown
-from calotype_client.cli.command import Row, ShowVerb, Verb, add_image, count, size
+from calotype_client.cli import formats, progress, shown
+from calotype_client.cli.command import Row, ShowVerb, Verb, add_image, count, size, store
+from calotype_client.cli.given import Given, called, given, opened
 from calotype_client.cli.images import add_fields, fields
+from calotype_client.cli.tasks import Waiting
 from calotype_client.data import Downloaded
-from calotype_client.errors import Conflict, Error, Refused, WrongData, WrongUse
+from calotype_client.errors import Conflict, Error, NoTask, Refused, WrongData, WrongUse
 from calotype_client.model import Image
 from calotype_client.pieces import USUAL
-from calotype_client.wire import Progress
-
-#: How much of a file is compared at once.
-BLOCK = 1 << 20
-
-#: What the data of a disk begins with, and the disk_format that it is.
-BEGINNINGS = {
-    b"QFI\xfb": "qcow2",
-    b"KDMV": "vmdk",
-    b"vhdxfile": "vhdx",
-    b"conectix": "vhd",
-    b"<<< ": "vdi",
-}
+from calotype_client.wire import BLOCK, Progress
 
 #: Seconds between attempts to remove an image whose data has not arrived.
 REMOVAL = (0.1, 0.3, 1.0, 3.0)
 
 
-class Create(ShowVerb):
-    """Create an image, with its data if there is any.
+class Create(Waiting, ShowVerb):
+    """Create an image, with its data if there is any, here or where the service can fetch it.
 
-    When the data does not arrive, the image is removed again.
+    When the data does not arrive, or the service does not begin to fetch it, the image is removed
+    again.
     """
 
     example = "calotype image create debian-13 --file debian-13.qcow2 --property os_distro=debian"
@@ -49,35 +39,60 @@ class Create(ShowVerb):
         parser.add_argument("--id", help="its id, instead of a new one")
         add_fields(parser)
         _add_source(parser, "the data (default: none yet)")
-        parser.add_argument("--store", help="the store that it goes to, by name")
+        parser.add_argument("--uri", help="where the service fetches the data (web-download)")
+        _add_store(parser)
+        self.add_wait(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Create it."""
-        wanted = fields(parsed_args)
+        _check_create(parsed_args)
+        wanted = {"container_format": "bare", **fields(parsed_args)}
         if parsed_args.id:
             wanted["id"] = parsed_args.id
         if parsed_args.tag:
             wanted["tags"] = parsed_args.tag
-        wanted.setdefault("container_format", "bare")
-        if parsed_args.file is None:
-            wanted.setdefault("disk_format", "raw")
-            return shown.image(self.client.images.create(**wanted))
-        with opened(parsed_args.file) as file:
-            wanted.setdefault("disk_format", guess(file))
-            image = self.client.images.create(**wanted)
+        if parsed_args.uri:
+            image = self._fetched(wanted, parsed_args)
+        elif parsed_args.file is not None:
+            image = self._uploaded(wanted, parsed_args)
+        else:
+            image = self._made(wanted)
+        return shown.image(image)
+
+    def _made(self, wanted: dict[str, Any]) -> Image:
+        image = self.client.images.create(**wanted)
+        self.app.LOG.info("Image %s is made", image.id)
+        return image
+
+    def _uploaded(self, wanted: dict[str, Any], args: argparse.Namespace) -> Image:
+        with given(args.file, args.size) as data:
+            image = self._made({"disk_format": data.disk_format, **wanted})
             try:
-                self._upload(image, file, parsed_args)
+                upload(self, image, data, args)
             except BaseException:
                 self._remove(image)
                 raise
-        return shown.image(self.client.images.get(image.id))
+        return self.client.images.get(image.id)
 
-    def _upload(self, image: Image, file: IO[bytes], args: argparse.Namespace) -> None:
-        with progress.bar(args.name, args.size or source.length(file)) as advance:
-            self.client.data.upload(image, file, args.size, store=args.store, progress=advance)
+    def _fetched(self, wanted: dict[str, Any], args: argparse.Namespace) -> Image:
+        wanted["disk_format"] = formats.fetched(wanted.get("disk_format"), None, args.uri)
+        image = self._made(wanted)
+        stores = [args.store] if args.store else []
+        try:
+            task = self.client.imports.begin(image, "web-download", stores=stores, uri=args.uri)
+        except NoTask:
+            raise
+        except BaseException:
+            self._remove(image)
+            raise
+        if task:
+            self.follow(task, args)
+        return self.client.images.get(image.id)
 
     def _remove(self, image: Image) -> None:
         try:
+            if image.json.get("protected"):
+                self.client.images.update(image.id, {"protected": False})
             self._delete(image)
         except Error as error:
             self.app.LOG.warning("Image %s is left over: %s", image.id, error)
@@ -93,7 +108,10 @@ class Create(ShowVerb):
 
 
 class Upload(Verb):
-    """Give a queued image its data."""
+    """Give a queued image its data.
+
+    If it has no disk_format, it gets the one that the data seems to be.
+    """
 
     example = "zstd -dc debian.raw.zst | calotype image upload debian --file - --size 2147483648"
 
@@ -101,21 +119,22 @@ class Upload(Verb):
         """The data."""
         add_image(parser)
         _add_source(parser, "the data (default: from stdin)")
-        parser.add_argument("--store", help="the store that it goes to, by name")
+        _add_store(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Upload it."""
-        image = self.client.images.find(parsed_args.image)
-        with opened(parsed_args.file or "-") as file:
-            total = parsed_args.size or source.length(file)
-            with progress.bar(image.name or image.id, total) as advance:
-                self.client.data.upload(
-                    image, file, parsed_args.size, store=parsed_args.store, progress=advance
-                )
+        image = self.find(parsed_args.image)
+        with given(parsed_args.file or "-", parsed_args.size) as data:
+            upload(
+                self, formats.settle(self.client.images, image, data.disk_format), data, parsed_args
+            )
 
 
 class Stage(Verb):
-    """Bring data to where `image import` finds it."""
+    """Bring data to where `image import` finds it.
+
+    If the image has no disk_format, it gets the one that the data seems to be.
+    """
 
     example = "calotype image stage debian --file debian.raw && calotype image import debian"
 
@@ -126,11 +145,11 @@ class Stage(Verb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Stage it."""
-        image = self.client.images.find(parsed_args.image)
-        with opened(parsed_args.file or "-") as file:
-            total = parsed_args.size or source.length(file)
-            with progress.bar(image.name or image.id, total) as advance:
-                self.client.data.stage(image, file, parsed_args.size, progress=advance)
+        image = self.find(parsed_args.image)
+        with given(parsed_args.file or "-", parsed_args.size) as data:
+            formats.settle(self.client.images, image, data.disk_format)
+            with _bar(image, data, parsed_args) as advance:
+                self.client.data.stage(image, data.source, parsed_args.size, progress=advance)
 
 
 class Save(Verb):
@@ -162,7 +181,7 @@ class Save(Verb):
         to_stdout = parsed_args.file in (None, "-")
         if to_stdout and (sys.stdout is None or sys.stdout.isatty()):
             raise WrongUse("Not into a terminal: give --file, or send stdout elsewhere")
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
         nodes = self._nodes(image) if parsed_args.from_cache else []
         to: Any = sys.stdout.buffer if to_stdout else Path(parsed_args.file)
         with progress.bar(image.name or image.id, image.size) as advance:
@@ -197,11 +216,11 @@ class Verify(ShowVerb):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The file."""
         add_image(parser)
-        parser.add_argument("--file", metavar="FILE", help="a file to compare")
+        parser.add_argument("--file", metavar="FILE", help="a file to compare; `-` is stdin")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Compare; wrong data is an error."""
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
         if hashing.expected(image)[0] is None:
             raise Error(f"Image {image.id} has no digest to compare with: see `image hash`")
         total = image.size
@@ -216,15 +235,29 @@ class Verify(ShowVerb):
 
 def _compare(image: Image, name: str, advance: Progress) -> Downloaded:
     algorithm, value = hashing.expected(image)
-    digest, total = hashlib.new(algorithm or ""), 0
+    digest = hashlib.new(algorithm or "", usedforsecurity=False)
+    total = 0
     with opened(name) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            total += len(block)
-            advance(len(block))
+        try:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                total += len(block)
+                advance(len(block))
+        except OSError as error:
+            raise Error(f"{called(name)} cannot be read: {error.strerror}") from error
     if digest.hexdigest() != value:
-        raise WrongData(f"{name} is not the data of image {image.id}: its {algorithm} differs")
+        raise WrongData(
+            f"{called(name)} is not the data of image {image.id}: its {algorithm} differs"
+        )
     return Downloaded(total, algorithm)
+
+
+def _check_create(args: argparse.Namespace) -> None:
+    """Raises WrongUse for options that do not go together."""
+    if args.uri and (args.file is not None or args.size is not None):
+        raise WrongUse("--uri does not go with --file and --size: the service fetches the data")
+    if args.wait and not args.uri:
+        raise WrongUse("--wait goes with --uri: there is nothing else to wait for")
 
 
 def _add_source(parser: argparse.ArgumentParser, meaning: str) -> None:
@@ -235,28 +268,16 @@ def _add_source(parser: argparse.ArgumentParser, meaning: str) -> None:
     )  # fmt: skip
 
 
-@contextmanager
-def opened(name: str) -> Iterator[IO[bytes]]:
-    """A file to read, or stdin. Raises Error."""
-    if name == "-":
-        if sys.stdin.isatty():
-            raise WrongUse("Not from a terminal: give --file, or send data to stdin")
-        yield sys.stdin.buffer
-        return
-    try:
-        file = Path(name).open("rb")  # noqa: SIM115 - only its opening is tried
-    except OSError as error:
-        raise Error(f"{name} cannot be read: {error.strerror}") from error
-    with file:
-        yield file
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", type=store, help="the store that it goes to, by name")
 
 
-def guess(file: IO[bytes]) -> str:
-    """The disk_format that data seems to be; raw when nothing speaks for another."""
-    if source.length(file) is None:
-        return "raw"
-    here = file.tell()
-    beginning = file.read(8)
-    file.seek(here)
-    found = (name for mark, name in BEGINNINGS.items() if beginning.startswith(mark))
-    return next(found, "raw")
+def upload(verb: Verb, image: Image, data: Given, args: argparse.Namespace) -> None:
+    """Send data, with a bar."""
+    with _bar(image, data, args) as advance:
+        verb.client.data.upload(image, data.source, args.size, store=args.store, progress=advance)
+    verb.app.LOG.info("The data of image %s has arrived", image.id)
+
+
+def _bar(image: Image, data: Given, args: argparse.Namespace) -> AbstractContextManager[Progress]:
+    return progress.bar(image.name or image.id, args.size or source.length(data.source))

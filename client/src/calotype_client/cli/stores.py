@@ -2,6 +2,7 @@
 
 import argparse
 
+from calotype_client.cli import formats
 from calotype_client.cli.command import ListVerb, Pairs, Table, Verb, add_image, pair
 
 
@@ -37,7 +38,7 @@ class LocationList(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
         found = self.client.locations.list(image)
         return ("URL", "Metadata"), [(it.url, Pairs(it.metadata)) for it in found]
 
@@ -54,9 +55,15 @@ class LocationAdd(Verb):
         parser.add_argument(
             "--hash", type=pair, metavar="ALGORITHM=DIGEST", help="what it must come to"
         )
+        parser.add_argument(
+            "--disk-format",
+            help="what the data is (default: what the image has, or the address ends with)",
+        )
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Register it."""
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
+        disk_format = formats.fetched(parsed_args.disk_format, image, parsed_args.url)
+        formats.settle(self.client.images, image, disk_format)
         algorithm, value = parsed_args.hash or (None, None)
         self.client.locations.add(image, parsed_args.url, hash_algo=algorithm, hash_value=value)

@@ -3,10 +3,10 @@
 import argparse
 from typing import Any
 
-from calotype_client.cli import progress, shown
+from calotype_client.cli import formats, progress, shown
 from calotype_client.cli.command import ListVerb, Row, ShowVerb, Table, Verb, add_image, count
 from calotype_client.errors import WrongUse
-from calotype_client.model import Task
+from calotype_client.model import Image, Task
 
 
 class Waiting(Verb):
@@ -21,6 +21,7 @@ class Waiting(Verb):
 
     def follow(self, task: Task, args: argparse.Namespace) -> Task:
         """The task: as it begins, or as it ends."""
+        self.app.LOG.info("Task %s has begun", task.id)
         return self.client.tasks.wait(task, progress=progress.say) if args.wait else task
 
 
@@ -41,6 +42,10 @@ class Import(Waiting, ShowVerb):
             "copy-image",
         )  # fmt: skip
         parser.add_argument("--uri", help="for web-download: where the data is")
+        parser.add_argument(
+            "--disk-format",
+            help="what the data is (default: what the image has, or the address ends with)",
+        )
         parser.add_argument("--remote-region", help="for glance-download: the other region")
         parser.add_argument("--remote-image", help="for glance-download: the id of the image there")
         where = parser.add_mutually_exclusive_group()
@@ -53,8 +58,8 @@ class Import(Waiting, ShowVerb):
         self.add_wait(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
-        """Begin it."""
-        image = self.client.images.find(parsed_args.image)
+        """Begin it; after `--wait` the image is shown."""
+        image = self._settled(self.find(parsed_args.image), parsed_args)
         details = {
             "uri": parsed_args.uri,
             "glance_region": parsed_args.remote_region,
@@ -70,8 +75,18 @@ class Import(Waiting, ShowVerb):
         )
         if task is None:
             self.app.LOG.warning("There is nothing to do")
-            return shown.image(image)
-        return shown.task(self.follow(task, parsed_args))
+        if task is None or self.follow(task, parsed_args).ended:
+            return shown.image(self.client.images.get(image.id))
+        return shown.task(task)
+
+    def _settled(self, image: Image, args: argparse.Namespace) -> Image:
+        """The image with the formats that an import needs."""
+        if args.method == "copy-image":
+            return image
+        wanted = formats.fetched(args.disk_format, image, args.uri)
+        if args.disk_format and args.disk_format != image.disk_format:
+            return self.client.images.update(image.id, {"disk_format": wanted})
+        return formats.settle(self.client.images, image, wanted)
 
 
 class Methods(ListVerb):
@@ -95,7 +110,7 @@ class ImageTasks(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
         tasks = self.client.tasks.of_image(image.id)
         rows = [(it.id, it.type, it.status, it.message, it.updated_at) for it in tasks]
         return shown.IMAGE_TASKS, rows
@@ -116,7 +131,7 @@ class Hash(Waiting, ShowVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Begin it; after `--wait` the image with its digests is shown."""
-        image = self.client.images.find(parsed_args.image)
+        image = self.find(parsed_args.image)
         task = self.client.tasks.hash(image, parsed_args.algorithm)
         task = self.follow(task, parsed_args)
         return shown.image(self.client.images.get(image.id)) if task.ended else shown.task(task)
