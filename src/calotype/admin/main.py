@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -60,7 +61,7 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
         epilog=EXAMPLES + (CLIENT if find_spec("calotype_client") else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=calotype.__version__)
+    top.add_argument("--version", action="version", version=_version(program))
     add_config_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (serve, db, config, policy, sweep, scrub, hashes, cache, stores):
@@ -68,6 +69,16 @@ def parser(program: str = "calotype") -> argparse.ArgumentParser:
     for command in commands.choices.values():
         add_config_options(command, again=True)
     return top
+
+
+def _version(program: str) -> str:
+    """What `--version` says: Glance's commands say only the number."""
+    if program != "calotype":
+        return calotype.__version__
+    client = import_module("calotype_client") if find_spec("calotype_client") else None
+    return f"calotype {calotype.__version__}" + (
+        f" (client {client.__version__})" if client else ""
+    )
 
 
 def add_config_options(to: argparse.ArgumentParser, *, again: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 Both distributions install a script of that name, and whichever was installed last is the one there
 is. So both do the same: what the client knows goes to the client, all else to the service.
+`calotype-client` is the client's alone, and always the client.
 """
 
 import gc
@@ -17,38 +18,50 @@ from calotype_client.cli.ending import orderly
 NOUNS = ("client", "complete", "image", "store", "task")
 CACHE_VERBS = ("nodes", "delete")
 
-#: Options that come before commands and take a value, beside all that begin with `--os-`.
-WITH_VALUES = ("--config-file", "--config-dir", "--log-file", "--timeout")
+#: Options that come before commands and take a value, beside all that begin with `--os-`. A test
+#: holds this against the parsers, which take too long to load for a command of the service.
+WITH_VALUES = frozenset(
+    {
+        *("--config-file", "--config-dir", "--log-file", "--timeout", "--http-timeout"),
+        *("--tls-ciphers", "--tls-min-version", "--image-api-version", "--endpoint-type"),
+    }
+)
 
 
 def takes(words: Sequence[str]) -> bool:
     """Whether a command line is for the client, where the service is there as well."""
-    plain = _plain(words)
+    plain = [words[place] for place in _places(words)]
+    if plain[:1] == ["help"]:
+        plain = plain[1:]
     if plain[:1] == ["cache"]:
         return plain[1:2] != [] and plain[1] in CACHE_VERBS
     return plain[:1] != [] and plain[0] in NOUNS
 
 
-def _plain(words: Sequence[str]) -> list[str]:
-    """The words that are no options."""
+def _places(words: Sequence[str]) -> list[int]:
+    """Where the words are that are neither options nor values of them."""
     return [
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if not word.startswith("-") and not _is_value(before)
+        place
+        for place, (before, word) in enumerate(zip(["", *words], words, strict=False))
+        if not word.startswith("-") and not is_value(before)
     ]
 
 
-def _is_value(option: str) -> bool:
+def is_value(option: str) -> bool:
     """Whether the word after an option belongs to it."""
-    named = option.startswith("--os-") and "=" not in option
-    return named or option in WITH_VALUES
+    name = option.replace("_", "-")  # openstacksdk takes both
+    return (name.startswith("--os-") and "=" not in name) or name in WITH_VALUES
 
 
 def run(words: Sequence[str]) -> int:
     """Run a command of the client; the exit code."""
     rest = list(words)
-    if _plain(rest)[:1] == ["client"]:
-        rest.remove("client")
+    places = _places(rest)
+    # `calotype help client image list` means the client's, too.
+    first = places[1:2] if [rest[place] for place in places[:1]] == ["help"] else places[:1]
+    for place in first:
+        if rest[place] == "client":
+            del rest[place]
     return orderly(lambda: _load()(rest))
 
 
@@ -62,8 +75,13 @@ def _load() -> Callable[[Sequence[str]], int]:
     return main
 
 
+def client() -> int:
+    """The script `calotype-client`."""
+    return run(sys.argv[1:])
+
+
 def main() -> int:
-    """The script that the client installs."""
+    """The script `calotype` that the client installs."""
     words = sys.argv[1:]
     service = _service()
     if service is None or takes(words):
