@@ -83,7 +83,7 @@ def test_a_cloud_named_client(anybody: Terminal) -> None:
     person = replace(anybody, identity={"OS_CLIENT_CONFIG_FILE": str(file)})
     words = ("image", "list", "--name", "nobody")
     assert person.json("--os-cloud", "client", *words) == []
-    assert person.json("--os-cloud", "client", "client", *words) == []
+    assert person.json("--os-cloud", "client", "--timeout", "60", "client", *words) == []
 
 
 def test_the_script_that_is_ours_alone(anybody: Terminal) -> None:
