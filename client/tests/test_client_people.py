@@ -56,6 +56,7 @@ def test_what_others_offer(people: People, keystone: Keystone) -> None:
             f"{keystone.projects['blue']} ({kind})\n"
         )
         otto.complaint("image", "delete", name, status=3)
+        otto.complaint("image", "set", name, "--tag", "mine", status=3)
     otto.type("image", "member", "set", "an offer", red, "--accept")
     assert otto.type("image", "show", "an offer").complaint == ""
 

@@ -43,7 +43,7 @@ class Nodes(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         return ("Node",), [(url,) for url in self.client.cache.nodes(image)]
 
 

@@ -11,7 +11,7 @@ from cliff.show import ShowOne
 
 from calotype_client.cli.terminal import cell
 from calotype_client.client import Client
-from calotype_client.errors import NotFound, WrongUse
+from calotype_client.errors import BadRequest, NotFound, WrongUse
 from calotype_client.model import Image
 
 Row = tuple[Sequence[str], Sequence[Any]]
@@ -31,11 +31,18 @@ class Verb(Command):
         return client
 
     def find(self, name: str) -> Image:
-        """The image of a name or an id; a line says when it is offered by others."""
+        """The image of a name or an id, to be changed: not one that others offer under a name."""
+        return self.client.images.find(name)
+
+    def look_up(self, name: str) -> Image:
+        """The image of a name or an id, to be seen; a line says when it is offered by others."""
         try:
-            return self.client.images.find(name)
-        except NotFound:
-            image = self.client.images.find(name, offered=True)
+            return self.find(name)
+        except NotFound as error:
+            try:
+                image = self.client.images.find(name, offered=True)
+            except BadRequest:  # an older service, which cannot be asked so
+                raise error from None
         self.app.LOG.warning(
             "%r is in none of your lists: it is image %s of project %s (%s)",
             name, image.id, image.owner, image.visibility,

@@ -181,7 +181,7 @@ class Save(Verb):
         to_stdout = parsed_args.file in (None, "-")
         if to_stdout and (sys.stdout is None or sys.stdout.isatty()):
             raise WrongUse("Not into a terminal: give --file, or send stdout elsewhere")
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         nodes = self._nodes(image) if parsed_args.from_cache else []
         to: Any = sys.stdout.buffer if to_stdout else Path(parsed_args.file)
         with progress.bar(image.name or image.id, image.size) as advance:
@@ -220,7 +220,7 @@ class Verify(ShowVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Compare; wrong data is an error."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         if hashing.expected(image)[0] is None:
             raise Error(f"Image {image.id} has no digest to compare with: see `image hash`")
         total = image.size

@@ -102,7 +102,7 @@ class Show(ShowVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Show it."""
-        return shown.image(self.find(parsed_args.image))
+        return shown.image(self.look_up(parsed_args.image))
 
 
 class Set(ShowVerb):
@@ -186,8 +186,7 @@ class Delete(Verb):
         failed: list[Error] = []
         for name in parsed_args.images:
             try:
-                # Not what others offer: an administrator could delete that.
-                image = self.client.images.find(name)
+                image = self.find(name)
                 self.client.images.delete(image.id, store=parsed_args.store)
             except Error as error:
                 failed.append(error)

@@ -28,7 +28,7 @@ class List(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         return COLUMNS, map(_row, self.client.members.list(image))
 
 
@@ -43,7 +43,7 @@ class Show(ShowVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Show it."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         return COLUMNS, _row(self.client.members.get(image, parsed_args.project))
 
 
@@ -82,7 +82,7 @@ class Set(ShowVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Answer."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         found = self.client.members.set(image, parsed_args.project, parsed_args.status)
         return COLUMNS, _row(found)
 

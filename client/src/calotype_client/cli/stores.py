@@ -38,7 +38,7 @@ class LocationList(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         found = self.client.locations.list(image)
         return ("URL", "Metadata"), [(it.url, Pairs(it.metadata)) for it in found]
 

@@ -110,7 +110,7 @@ class ImageTasks(ListVerb):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """List them."""
-        image = self.find(parsed_args.image)
+        image = self.look_up(parsed_args.image)
         tasks = self.client.tasks.of_image(image.id)
         rows = [(it.id, it.type, it.status, it.message, it.updated_at) for it in tasks]
         return shown.IMAGE_TASKS, rows
