@@ -60,7 +60,7 @@ def opened(name: str) -> Iterator[IO[bytes]]:
     """A file to read, or stdin. Raises Error."""
     if name == "-":
         if sys.stdin is None or sys.stdin.isatty():
-            raise WrongUse("There is no data: give --file, or send it to stdin")
+            raise WrongUse("Not from a terminal: give --file, or send data to stdin")
         yield sys.stdin.buffer
         return
     try:

@@ -6,9 +6,9 @@ from typing import Any
 from cliff.show import ShowOne
 
 from calotype_client import source
-from calotype_client.cli import progress
+from calotype_client.cli import formats, progress
 from calotype_client.cli.command import size
-from calotype_client.cli.data import opened
+from calotype_client.cli.given import given
 from calotype_client.osc.service import client_of
 
 SHOWN = ("id", "name", "status", "size", "checksum", "os_hash_algo", "os_hash_value")
@@ -34,10 +34,11 @@ class UploadImage(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], Any]:
         """The image, once it is active."""
         client = client_of(self.app)
-        with opened(parsed_args.file) as file:
-            image = client.images.find(parsed_args.image)
-            total = parsed_args.size or source.length(file)
+        with given(parsed_args.file, parsed_args.size) as data:
+            found = client.images.find(parsed_args.image)
+            image = formats.settle(client.images, found, data.disk_format)
+            total = parsed_args.size or source.length(data.source)
             with progress.bar(image.name or image.id, total) as advance:
-                client.data.upload(image, file, parsed_args.size, progress=advance)
+                client.data.upload(image, data.source, parsed_args.size, progress=advance)
         shown = client.images.get(image.id).json
         return SHOWN, tuple(shown.get(field) for field in SHOWN)
