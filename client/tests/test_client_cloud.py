@@ -122,9 +122,9 @@ def test_tls_is_new_enough(anybody: Terminal, certificate: Path) -> None:
         person = anybody.having(OS_ENDPOINT=url, OS_CACERT=str(certificate))
         assert person.json("--tls-min-version", "1.2", "image", "list") == []
         said = person.complaint("--tls-min-version", "1.3", "image", "list")
-        assert "SSL" in said and "PROTOCOL_VERSION" in said.upper().replace(" ", "_")
+        assert said.endswith("PROTOCOL_VERSION")
         old = person.having(OS_TLS_CIPHERS="ECDHE-RSA-AES128-GCM-SHA256")  # the key is another
-        assert "SSL" in old.complaint("image", "list")
+        assert old.complaint("image", "list").endswith("HANDSHAKE_FAILURE")
 
 
 def test_tls_is_new_enough_for_data(certificate: Path, client: Client) -> None:

@@ -16,7 +16,8 @@ def test_an_address_that_is_refused(anybody: Terminal) -> None:
     log = anybody.folder / "log"
     id_ = anybody.json("image", "create", "secret")["id"]
     url = "https://mary:s3cr%2Ft@example.org/disk"
-    told = ("--debug", "--log-file", log, "image", "location", "add", id_, url)
+    add = ("image", "location", "add", id_, url, "--disk-format", "raw")
+    told = ("--debug", "--log-file", log, *add)
     said = anybody.type(*told, status=1).complaint
     for shown in (said, log.read_text()):
         assert '"url": "https://***@example.org/disk"' in shown

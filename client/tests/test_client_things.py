@@ -174,7 +174,7 @@ def test_data_on_the_web(anybody: Terminal, web: Web, disk: Path) -> None:
     data = disk.read_bytes()
     web.pages["/located"] = page(data)
     url, digest = f"{web.url}/located", hashlib.sha256(data).hexdigest()
-    id_ = anybody.json("image", "create", "on-the-web")["id"]
+    id_ = anybody.json("image", "create", "on-the-web", "--disk-format", "raw")["id"]
     added = anybody.type("image", "location", "add", id_, url, "--hash", f"sha256={digest}")
     assert (added.text, added.complaint) == ("", "")
     shown = soon(
@@ -188,7 +188,7 @@ def test_data_on_the_web(anybody: Terminal, web: Web, disk: Path) -> None:
 
 def test_a_location_with_a_wrong_digest(anybody: Terminal, web: Web, disk: Path) -> None:
     web.pages["/other"] = page(disk.read_bytes())
-    id_ = anybody.json("image", "create", "not-this")["id"]
+    id_ = anybody.json("image", "create", "not-this", "--disk-format", "raw")["id"]
     wrong = ("--hash", f"sha256={'0' * 64}")
     anybody.type("image", "location", "add", id_, f"{web.url}/other", *wrong)
     [task] = soon(

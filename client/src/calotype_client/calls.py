@@ -24,6 +24,8 @@ TRIES = 4
 LONGEST = 60
 
 _HOST = re.compile(r"https?://([^/\s]+)")
+#: Why there is no TLS, as OpenSSL calls it.
+_TLS = re.compile(r"\[SSL: (\w+)\]")
 
 T = TypeVar("T")
 JsonBody = Mapping[str, Any] | list[Any]
@@ -49,10 +51,13 @@ def _told() -> Iterator[None]:
 
 
 def _not_connected(line: str) -> errors.Error:
-    found = _HOST.search(line)
+    found, reason = _HOST.search(line), _TLS.search(line)
     error = errors.not_connected(found[1] if found else "The service", line)
+    if str(error) != line:
+        return error
     # What follows is how requests would tell it.
-    return errors.NotConnected(line.partition(": HTTP")[0]) if str(error) == line else error
+    short = line.partition(": HTTP")[0]
+    return errors.NotConnected(f"{short}: {reason[1]}" if reason else short)
 
 
 def _line(error: Exception) -> str:
