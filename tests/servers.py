@@ -172,6 +172,24 @@ class Process:
         self._popen.wait()
 
 
+def halt(pid: int) -> None:
+    """Stop a process in its tracks; SIGCONT lets it go on.
+
+    One thread takes the signal, and only then are the others stopped. Until that one has its turn
+    they go on, and could take e.g. a lock on a database into their sleep.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 20
+    while not _halted(pid):
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
+        time.sleep(0.001)
+
+
+def _halted(pid: int) -> bool:
+    threads = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in threads)
+
+
 def as_user(user: str | None) -> dict[str, Any]:
     """The arguments of `subprocess` that run a command as that user, when we are root."""
     if user is None or os.geteuid() != 0:

@@ -17,7 +17,7 @@ from calotype.db.tables import images
 from calotype.model.location import Location
 from tests.backends.kinds import Backend
 from tests.data.site import Log
-from tests.servers import Process
+from tests.servers import Process, halt
 from tests.service import Service
 from tests.stores.sources import content
 from tests.tasks.site import MIB, Site, digest, until
@@ -110,7 +110,7 @@ class Scene(Site):
     def halted(self) -> Iterator[None]:
         """The worker does nothing while the block runs."""
         assert self.worker_process is not None
-        os.kill(self.worker_process.pid, signal.SIGSTOP)
+        halt(self.worker_process.pid)
         try:
             yield
         finally:

@@ -15,6 +15,7 @@ import pytest
 from tests.data.conftest import Start
 from tests.data.site import Site, descendants, file_of, soon
 from tests.data.wire import OCTETS, Wire
+from tests.servers import halt
 from tests.stores.sources import content
 
 MIB = 1 << 20
@@ -42,9 +43,17 @@ def nodes(start: Start) -> tuple[Site, Site]:
 
 
 def stop(site: Site) -> None:
-    """Stop all processes of a service in their tracks."""
+    """Stop all processes of a service in their tracks, none of them amid a transaction.
+
+    On SQLite that would keep everybody else out too.
+    """
+    with nobody_writes(site):
+        halt_all(site)
+
+
+def halt_all(site: Site) -> None:
     for pid in (site.service.process.pid, *descendants(site.service.process.pid)):
-        os.kill(pid, signal.SIGSTOP)
+        halt(pid)
 
 
 def go_on(site: Site) -> None:
@@ -129,7 +138,7 @@ def test_the_sleeper_had_but_to_say_so(nodes: tuple[Site, Site], ended: bool) ->
     with nobody_writes(sleeper):
         wire.send(THEIRS[-1:])
         assert soon(sleeper.path(image_id).exists)
-        stop(sleeper)
+        halt_all(sleeper)
     assert soon(lambda: awake.status(image_id) == "queued")
     if ended:
         assert awake.upload(image_id, OURS).status == 204

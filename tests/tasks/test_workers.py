@@ -14,7 +14,7 @@ import pytest
 from calotype.db import schema
 from calotype.db.engine import connect
 from tests.database_servers import DatabaseServer, MariaDB
-from tests.servers import Missing, Process
+from tests.servers import Missing, Process, halt
 from tests.tasks.site import GIB, Site, digest, make_service, serving, until
 
 #: Short, so that the tests need not wait for it; and so many attempts.
@@ -126,7 +126,7 @@ def test_a_worker_that_slept_too_long_does_not_meddle(idle: Site) -> None:
         idle.moving(image_id, task_id)
         # Not amid a transaction, which on SQLite would keep everybody else out too.
         with idle.database.writing():
-            sleeper._popen.send_signal(signal.SIGSTOP)  # type: ignore[union-attr]
+            halt(sleeper.pid)
         with working(idle) as heir:
             until(lambda: f"Task {task_id} (" in heir.output(), "the take-over")
             sleeper._popen.send_signal(signal.SIGCONT)  # type: ignore[union-attr]
