@@ -87,9 +87,12 @@ class Cutting:
                 far.sendall(block)
                 if self._take is not None and taken > self._take:
                     self._end.wait()
-            far.shutdown(socket.SHUT_WR)
         except OSError:
-            pass
+            pass  # a caller that is ended with something unread resets the connection
+        finally:
+            # However it ended, the service must see that nothing more comes.
+            with suppress(OSError):
+                far.shutdown(socket.SHUT_WR)
 
     def _down(self, far: socket.socket, near: socket.socket, number: int) -> None:
         left, count = self._allow(number), 0
