@@ -68,7 +68,7 @@ def missing_server(request: pytest.FixtureRequest) -> Callable[[str, str], None]
     """`missing_server(name, reason)`: leave out the test and name the server in the summary."""
 
     def report(name: str, reason: str) -> None:
-        request.config.stash[MISSING][name] = reason
+        request.config.stash.setdefault(MISSING, {})[name] = reason
         if os.environ.get(REQUIRE) == "1":
             pytest.fail(f"{name}: {reason} ({REQUIRE}=1)", pytrace=False)
         pytest.skip(f"{name}: {reason}")

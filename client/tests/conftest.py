@@ -3,18 +3,19 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from prepared import Prepared
 from terminal import Terminal, clean
 
 from calotype_client import Client, connect
-from tests.conftest import MISSING, REQUIRE
+from tests.conftest import missing_server
 from tests.imports.web import Web, serving
 from tests.keystone import ADMIN, MEMBER, OTHER, READER, Keystone, Person
 from tests.servers import Missing
 from tests.service import Service
+
+__all__ = ["missing_server"]
 
 #: Two stores with names and the web, a cache, and imports from the web server of the tests.
 DEFAULT = """\
@@ -88,27 +89,14 @@ def client(open_service: Service) -> Client:
 
 
 @pytest.fixture(scope="session")
-def missing_server(request: pytest.FixtureRequest) -> Callable[[str, Missing], NoReturn]:
-    """`missing_server(name, reason)`: leave out the test and name the server in the summary."""
-
-    def report(name: str, reason: Missing) -> NoReturn:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{name}: {reason} ({REQUIRE}=1)", pytrace=False)
-        request.config.stash.get(MISSING, {})[name] = str(reason)
-        pytest.skip(f"{name}: {reason}")
-
-    return report
-
-
-@pytest.fixture(scope="session")
 def keystone(
-    missing_server: Callable[[str, Missing], NoReturn], tmp_path_factory: pytest.TempPathFactory
+    missing_server: Callable[[str, str], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Keystone]:
     """A real Keystone with people and projects."""
     try:
         server = Keystone(tmp_path_factory.mktemp("keystone"))
     except Missing as reason:
-        missing_server("Keystone", reason)
+        missing_server("Keystone", str(reason))
     try:
         yield server.start()
     finally:

@@ -53,8 +53,7 @@ class Front:
 def front(folder: Path, behind: int) -> Iterator[Front]:
     """nginx in front of a port, while the block runs. Raises Missing."""
     nginx = program("nginx", "/usr/sbin", brought_by="nginx-light")
-    authority = make_authority(folder, "authority")
-    _sign(folder, "authority")
+    authority = make_certificate(folder)
     port = free_port()
     (folder / "nginx.conf").write_text(
         CONFIG.format(
@@ -65,6 +64,13 @@ def front(folder: Path, behind: int) -> Iterator[Front]:
     with Process(command, folder / "log") as running:
         running.wait_port(port)
         yield Front(f"https://{HOST}:{port}", authority)
+
+
+def make_certificate(folder: Path) -> Path:
+    """`server.pem` and `server.key` of this machine; the authority that has signed them."""
+    authority = make_authority(folder, "authority")
+    _sign(folder, "authority")
+    return authority
 
 
 def make_authority(folder: Path, name: str) -> Path:

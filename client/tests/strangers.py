@@ -1,5 +1,6 @@
 """Servers that are not the image service one thinks to speak to, or not as it should be."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,9 +51,14 @@ class Stranger(ThreadingHTTPServer):
 
 
 @contextmanager
-def stranger(answer: Callable[[Request], None]) -> Iterator[Stranger]:
+def stranger(
+    answer: Callable[[Request], None], tls: ssl.SSLContext | None = None
+) -> Iterator[Stranger]:
     """The server while the block runs."""
     server = Stranger(answer)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.url = server.url.replace("http:", "https:")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

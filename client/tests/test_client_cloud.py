@@ -1,23 +1,20 @@
 """Which cloud, and who: what is missing is said in one line; and what TLS must be at least."""
 
 import io
-import os
-import shutil
 import ssl
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
+from front import make_certificate
+from strangers import Request, stranger
 from terminal import Terminal
 
 from calotype_client import Client, connect
 from calotype_client.errors import NotConnected, Refused
-from tests.conftest import REQUIRE
+from tests.servers import Missing
 
 #: A port at which nobody listens.
 NOWHERE = "http://127.0.0.1:9"
@@ -68,53 +65,36 @@ def test_keystone_is_not_there(anybody: Terminal) -> None:
     assert "WARNING" in person.type("--debug", "image", "list", status=1).complaint
 
 
-class Answer(BaseHTTPRequestHandler):
-    """An image service as far as one call goes."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", "14")
-        self.end_headers()
-        self.wfile.write(b'{"images": []}')
-
-    def log_message(self, *args: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1, with its key."""
-    openssl = shutil.which("openssl") or ""
-    if not openssl and os.environ.get(REQUIRE) != "1":
-        pytest.skip("openssl is not installed: apt-get install openssl")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", path.with_name("cert")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    path.write_text(path.read_text() + path.with_name("cert").read_text())
-    return path
+def certificate(
+    tmp_path_factory: pytest.TempPathFactory, missing_server: Callable[[str, str], None]
+) -> Path:
+    """The authority of a certificate of 127.0.0.1, which is beside it."""
+    try:
+        return make_certificate(tmp_path_factory.mktemp("tls"))
+    except Missing as reason:
+        missing_server("openssl", str(reason))
+        raise
+
+
+def no_images(request: Request) -> None:
+    """What a service without images answers, that takes none."""
+    if request.command == "GET":
+        request.give(200, b'{"images": []}')
+    else:
+        request.give(501, b"PUT is not known here")
 
 
 @contextmanager
 def old_server(certificate: Path) -> Iterator[str]:
     """A server that speaks TLS 1.2 and no newer one."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(
+        certificate.with_name("server.pem"), certificate.with_name("server.key")
+    )
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with stranger(no_images, context) as server:
+        yield server.url
 
 
 def test_tls_is_new_enough(anybody: Terminal, certificate: Path) -> None:

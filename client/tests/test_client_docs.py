@@ -3,9 +3,7 @@
 What pages show of commands is held against them in tests/tools/test_generate_docs.py.
 """
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,8 +19,8 @@ from terminal import SOURCE
 from calotype_client import connect
 from calotype_client.cli import dispatch
 from calotype_client.cli.verbs import COMMANDS
-from tests.conftest import MISSING, REQUIRE
 from tests.imports.web import Web, page
+from tests.servers import Missing, program
 from tests.service import Service
 from tests.tasks.site import until
 
@@ -83,16 +81,13 @@ def service(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 @pytest.fixture(scope="module")
-def zstd(request: pytest.FixtureRequest) -> str:
+def zstd(missing_server: Callable[[str, str], None]) -> str:
     """The program that examples pipe data through."""
-    found = shutil.which("zstd")
-    if found is None:
-        reason = "it is not installed: apt-get install zstd"
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"zstd: {reason} ({REQUIRE}=1)", pytrace=False)
-        request.config.stash.get(MISSING, {})["zstd"] = reason
-        pytest.skip(f"zstd: {reason}")
-    return found
+    try:
+        return program("zstd", brought_by="zstd")
+    except Missing as reason:
+        missing_server("zstd", str(reason))
+        raise
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from front import COOKIE, Front, front, make_authority
@@ -20,14 +19,14 @@ from tests.service import Service
 def secure(
     open_service: Service,
     tmp_path_factory: pytest.TempPathFactory,
-    missing_server: Callable[[str, Missing], NoReturn],
+    missing_server: Callable[[str, str], None],
 ) -> Iterator[Front]:
     """nginx in front of the service, with a certificate of an authority that nobody knows."""
     try:
         with front(tmp_path_factory.mktemp("front"), open_service.port) as running:
             yield running
     except Missing as reason:
-        missing_server("nginx", reason)
+        missing_server("nginx", str(reason))
 
 
 @pytest.fixture

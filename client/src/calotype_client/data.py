@@ -16,7 +16,7 @@ from calotype_client.calls import Calls
 from calotype_client.errors import Error, NoData, WrongData
 from calotype_client.images import path
 from calotype_client.model import Image
-from calotype_client.pieces import SMALLEST, Pieces
+from calotype_client.pieces import SMALLEST, USUAL, Pieces
 from calotype_client.reading import Places, Stretch
 from calotype_client.source import Source
 from calotype_client.wire import Progress
@@ -95,11 +95,13 @@ class Data:
 
         A path is written under a temporary name beside it: it appears when all is there and is
         right. After a cut it goes on where it was. `connections`: how many read parts of it at
-        once; left out, more than one when that one is slow. `nodes`: the addresses of services that
-        are asked first (`cache.nodes`); they get the caller's token.
+        once; left out, more than one when there are several nodes, or when one is slow. `nodes`:
+        the addresses of services that are asked first (`cache.nodes`); they get the caller's token.
         """
         if image.size is None or image.status in ("queued", "saving", "uploading", "importing"):
             raise NoData(f"Image {image.id} is {image.status}: it has no data yet")
+        if connections is None and len(nodes) > 1:
+            connections = USUAL
         places = Places(self._calls, image, prefer=prefer, nodes=nodes)
         if not isinstance(to, Path | str):
             return _in_order(places, to, progress)

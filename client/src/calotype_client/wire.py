@@ -25,7 +25,7 @@ from calotype_client.source import Source
 
 LOG = logging.getLogger(__name__)
 
-#: What is read and sent at once.
+#: What is read of a source, and sent, at once.
 BLOCK = 1 << 20
 #: What the kernel is asked to send before we look up.
 PIECE = 8 << 20

@@ -11,7 +11,7 @@ from cliff.show import ShowOne
 
 from calotype_client.cli.terminal import cell
 from calotype_client.client import Client
-from calotype_client.errors import BadRequest, NotFound, WrongUse
+from calotype_client.errors import BadRequest, NotFound
 from calotype_client.model import Image
 
 Row = tuple[Sequence[str], Sequence[Any]]
@@ -158,9 +158,3 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
-
-
-def one_of(choice: Sequence[Any], what: str) -> None:
-    """Raises WrongUse when more than one is given."""
-    if sum(it not in (None, False, [], ()) for it in choice) > 1:
-        raise WrongUse(f"Give one of {what}")

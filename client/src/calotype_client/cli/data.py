@@ -17,7 +17,6 @@ from calotype_client.cli.tasks import Waiting
 from calotype_client.data import Downloaded
 from calotype_client.errors import Conflict, Error, NoTask, Refused, WrongData, WrongUse
 from calotype_client.model import Image
-from calotype_client.pieces import USUAL
 from calotype_client.wire import BLOCK, Progress
 
 #: Seconds between attempts to remove an image whose data has not arrived.
@@ -187,7 +186,7 @@ class Save(Verb):
         with progress.bar(image.name or image.id, image.size) as advance:
             done = self.client.data.download(
                 image, to, prefer=parsed_args.prefer, nodes=nodes, progress=advance,
-                connections=parsed_args.connections or (USUAL if len(nodes) > 1 else None),
+                connections=parsed_args.connections,
             )  # fmt: skip
         if to_stdout:
             sys.stdout.buffer.flush()
