@@ -47,6 +47,7 @@ def with_tls(session: Session, config: Mapping[str, Any]) -> Session:
     if not wanted:
         return session
     try:
+        # Which of them there are is known at run time only.
         adapter = TCPKeepAliveAdapter(**wanted)  # type: ignore[arg-type]
     except (ValueError, TypeError, ssl.SSLError) as error:
         given = ", ".join(f"{name} {value}" for name, value in wanted.items())
@@ -58,12 +59,23 @@ def with_tls(session: Session, config: Mapping[str, Any]) -> Session:
     return session
 
 
+class _Kept(logging.Handler):
+    """Keeps warnings as lines."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self._lines.append(record.getMessage())
+
+
 @contextmanager
 def unreadable() -> Iterator[list[str]]:
     """What openstacksdk says of files that it cannot read, and passes over."""
     said: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handler = _Kept(said)
     logger = logging.getLogger("openstack.config")
     logger.addHandler(handler)
     try:

@@ -87,6 +87,7 @@ class Application(App):
         parser = super().build_option_parser(description, version, kwargs)
         for action in parser._actions:
             if action.dest == "version":  # cliff's names the file that runs
+                # Typed as any option is; that of `--version` has it.
                 action.version = f"calotype-client {version}"  # type: ignore[attr-defined]
         try:
             self._config.register_argparse_arguments(parser, self._words, service_keys=["image"])

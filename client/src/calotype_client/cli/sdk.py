@@ -18,10 +18,12 @@ class _Package(ModuleType):
     """A package whose modules can be imported before its own code has run."""
 
     def __getattr__(self, name: str) -> Any:
+        # Set below; modules in general may have none.
         spec: ModuleSpec = self.__spec__  # type: ignore[assignment]
         # Python asks for a module by this way as well, before it imports it.
         if name.startswith("__") or find_spec(f"{NAME}.{name}") or spec.loader is None:
             raise AttributeError(f"module {NAME!r} has no attribute {name!r}")
+        # From now on a plain module; Python allows this for modules, mypy does not know it.
         self.__class__ = ModuleType  # type: ignore[assignment]
         spec.loader.exec_module(self)
         return getattr(self, name)
@@ -40,6 +42,6 @@ def _put_off() -> None:
 _put_off()
 
 from openstack.config import OpenStackConfig  # noqa: E402 - the package has to be there
-from openstack.exceptions import ConfigException  # noqa: E402
+from openstack.exceptions import ConfigException  # noqa: E402 - as above
 
 __all__ = ["ConfigException", "OpenStackConfig"]
