@@ -9,6 +9,7 @@ import pytest
 from terminal import Terminal
 
 from calotype_client import Client
+from calotype_client.model import Image
 from tests.service import Service
 
 
@@ -129,7 +130,7 @@ def test_delete_goes_on(anybody: Terminal) -> None:
 
 def test_a_list_goes_over_pages(anybody: Terminal, client: Client) -> None:
     made = {client.images.create(name="paged", tags=["paged"]).id for _ in range(5)}
-    pages = client.images._pages({"limit": 2, "tag": "paged"})
+    pages = client.calls.pages("/v2/images", Image.page, {"limit": 2, "tag": "paged"})
     assert {image.id for image in pages} == made
     listed = anybody.json("image", "list", "--tag", "paged", "--limit", "3", "--long")
     assert len(listed) == 3

@@ -100,6 +100,22 @@ class Calls:
             message = f"What answers at {self.endpoint} is no image service: {method} {path}"
             raise errors.Error(f"{message} gave {_line_of(answer)}") from error
 
+    def pages(
+        self,
+        path: str,
+        read: Callable[[Any], tuple[list[T], str | None]],
+        params: Mapping[str, Any],
+    ) -> Iterator[T]:
+        """What is on all pages of a list, each asked for when it is wanted. Raises Refused.
+
+        `read` gives what is on a page, and the address of the next one.
+        """
+        found, next_page = self.json("GET", path, read, params=params)
+        yield from found
+        while next_page:
+            found, next_page = self.json("GET", next_page, read)
+            yield from found
+
     def call(
         self,
         method: str,

@@ -31,14 +31,8 @@ class Images:
         `sort`, `size_min`, any property of an image…
         """
         params = {name: _word(value) for name, value in filters.items()}
-        return islice(self._pages({"limit": min(limit or 1000, 1000), **params}), limit)
-
-    def _pages(self, params: Mapping[str, Any]) -> Iterator[Image]:
-        images, next_page = self._calls.json("GET", "/v2/images", Image.page, params=params)
-        yield from images
-        while next_page:
-            images, next_page = self._calls.json("GET", next_page, Image.page)
-            yield from images
+        params = {"limit": min(limit or 1000, 1000), **params}
+        return islice(self._calls.pages("/v2/images", Image.page, params), limit)
 
     def get(self, image_id: str) -> Image:
         """The image of an id. Raises NotFound."""

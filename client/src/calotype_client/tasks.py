@@ -1,7 +1,7 @@
 """Tasks: what the service does in the background, how far it is, and why it failed."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -35,14 +35,8 @@ class Tasks:
 
     def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[Task]:
         """All tasks, for admins, page by page as they are asked for."""
-        return islice(self._pages({"limit": min(limit or 1000, 1000), **filters}), limit)
-
-    def _pages(self, params: Mapping[str, Any]) -> Iterator[Task]:
-        tasks, next_page = self._calls.json("GET", "/v2/tasks", Task.page, params=params)
-        yield from tasks
-        while next_page:
-            tasks, next_page = self._calls.json("GET", next_page, Task.page)
-            yield from tasks
+        params = {"limit": min(limit or 1000, 1000), **filters}
+        return islice(self._calls.pages("/v2/tasks", Task.page, params), limit)
 
     def get(self, task_id: str) -> Task:
         """A task, for admins. Raises NotFound."""
