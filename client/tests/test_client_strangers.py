@@ -85,7 +85,7 @@ def test_what_the_service_says_is_not_changed() -> None:
 def test_what_is_before_the_service_may_stumble(
     status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calotype_client.reading.PAUSE", 0)
+    monkeypatch.setattr("calotype_client.segments.PAUSE", 0)
 
     def answer(request: Request) -> None:
         if len(request.server.asked) == 2:

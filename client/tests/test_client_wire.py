@@ -55,7 +55,7 @@ def test_nothing_comes_any_more(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("calotype_client.reading.PAUSE", 0)
+    monkeypatch.setattr("calotype_client.segments.PAUSE", 0)
     image = put(client, b"data")
     with cutting(open_service.port, lambda number: 0) as proxy, pytest.raises(NotConnected):
         at(proxy.url).data.download(image, tmp_path / "back")

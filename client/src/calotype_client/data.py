@@ -16,8 +16,8 @@ from calotype_client.calls import Calls
 from calotype_client.errors import Error, NoData, WrongData
 from calotype_client.images import path
 from calotype_client.model import Image
-from calotype_client.pieces import SMALLEST, USUAL, Pieces
-from calotype_client.reading import Places, Stretch
+from calotype_client.parallel import SMALLEST, USUAL, ParallelDownload
+from calotype_client.segments import Mirrors, Segment
 from calotype_client.source import Source
 from calotype_client.wire import Progress
 
@@ -102,23 +102,23 @@ class Data:
             raise NoData(f"Image {image.id} is {image.status}: it has no data yet")
         if connections is None and len(nodes) > 1:
             connections = USUAL
-        places = Places(self._calls, image, prefer=prefer, nodes=nodes)
+        mirrors = Mirrors(self._calls, image, prefer=prefer, nodes=nodes)
         if not isinstance(to, Path | str):
-            return _in_order(places, to, progress)
+            return _in_order(mirrors, to, progress)
         try:
-            return _to_path(Path(to), lambda file: _fill(places, file, connections, progress))
+            return _to_path(Path(to), lambda file: _fill(mirrors, file, connections, progress))
         except WrongData as error:
             if not nodes or not _kept(Path(to)):
                 raise
             LOG.warning("%s; once more, from the service itself", error)
         progress(-image.size)
-        places = Places(self._calls, image, prefer=prefer)
-        return _to_path(Path(to), lambda file: _fill(places, file, connections, progress))
+        mirrors = Mirrors(self._calls, image, prefer=prefer)
+        return _to_path(Path(to), lambda file: _fill(mirrors, file, connections, progress))
 
 
-def _in_order(places: Places, to: Sink, progress: Progress) -> Downloaded:
+def _in_order(mirrors: Mirrors, to: Sink, progress: Progress) -> Downloaded:
     """Over one connection at a time, into anything."""
-    image = places.image
+    image = mirrors.image
     algorithm, value = hashing.expected(image)
     with hashing.Digest(algorithm) as digest:
 
@@ -127,20 +127,20 @@ def _in_order(places: Places, to: Sink, progress: Progress) -> Downloaded:
             digest.put(bytes(block))
             progress(len(block))
 
-        Stretch(places, 0, 0, image.size or 0, put).read()
+        Segment(mirrors, 0, 0, image.size or 0, put).read()
     return _verified(image, algorithm, value, digest.hexdigest())
 
 
-def _fill(places: Places, to: FileIO, connections: int | None, progress: Progress) -> Downloaded:
+def _fill(mirrors: Mirrors, to: FileIO, connections: int | None, progress: Progress) -> Downloaded:
     """Over as many connections as are wanted and make sense, into a file."""
-    image = places.image
+    image = mirrors.image
     plain = S_ISREG(os.fstat(to.fileno()).st_mode)
     if not plain or connections == 1 or (image.size or 0) < 2 * SMALLEST:
-        return _in_order(places, to, progress)
+        return _in_order(mirrors, to, progress)
     algorithm, value = hashing.expected(image)
     digest: Any = hashlib.new(algorithm, usedforsecurity=False) if algorithm else None
-    pieces = Pieces(places, to.fileno(), image.size or 0, connections)
-    pieces.fill(digest.update if digest else lambda block: None, progress)
+    download = ParallelDownload(mirrors, to.fileno(), image.size or 0, connections)
+    download.fill(digest.update if digest else lambda block: None, progress)
     return _verified(image, algorithm, value, digest.hexdigest() if digest else None)
 
 

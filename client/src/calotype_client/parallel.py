@@ -7,15 +7,15 @@ from collections.abc import Callable
 from functools import partial
 
 from calotype_client.errors import Error
-from calotype_client.reading import BLOCK, Places, Stretch
+from calotype_client.segments import BLOCK, Mirrors, Segment
 from calotype_client.wire import Progress
 
 MIB = 1 << 20
-#: A piece is at least so large: less would not be worth a request.
+#: A segment is at least so large: less would not be worth a request.
 SMALLEST = 16 * MIB
 #: And at most so large: the digest is never far behind what has come.
 LARGEST = 128 * MIB
-#: How many pieces each connection reads, so that a slow one does not hold up the end.
+#: How many segments each connection reads, so that a slow one does not hold up the end.
 TURNS = 4
 #: Connections, when nobody says how many.
 USUAL = 4
@@ -29,26 +29,26 @@ LOOK = 1.0
 Update = Callable[[memoryview], object]
 
 
-class Pieces:
-    """One download. Workers read one piece after the other; they take them in order.
+class ParallelDownload:
+    """One download. Workers read one segment after the other; they take them in order.
 
     The caller's thread reads back what is there without a gap, for the digest, and tells the
     progress. `connections` None: one that reads it all, and more if the digest waits for that one.
     """
 
-    def __init__(self, places: Places, file: int, size: int, connections: int | None) -> None:
-        self._places = places
+    def __init__(self, mirrors: Mirrors, file: int, size: int, connections: int | None) -> None:
+        self._mirrors = mirrors
         self._file = file
         self._size = size
         self._connections = connections or USUAL
         self._alone = connections is None
-        self._length = size if self._alone else self._piece(size)
+        self._length = size if self._alone else self._length_of(size)
         self._changed = threading.Condition()
         self._taken = 0
         self._came = 0
         #: What each worker reads, up to where that is written, and its own descriptor of the file:
         #: one that is left behind in the middle must not write into what has ours later.
-        self._stretches: dict[int, Stretch] = {}
+        self._segments: dict[int, Segment] = {}
         self._written: dict[int, int] = {}
         self._files: dict[int, int] = {}
         self._failure: BaseException | None = None
@@ -57,7 +57,7 @@ class Pieces:
         self._waited = 0.0
 
     def fill(self, update: Update, progress: Progress) -> None:
-        """Bring all of it here; `update` is given it in order. Raises as `Stretch.read`."""
+        """Bring all of it here; `update` is given it in order. Raises as `Segment.read`."""
         try:
             self._start()
             at, told = 0, 0
@@ -108,7 +108,7 @@ class Pieces:
             if 0 not in self._written:
                 return
             at = self._written[0]
-            self._length = self._piece(self._size - at)
+            self._length = self._length_of(self._size - at)
             border = self._taken = min(self._size, at + self._length)
             second = self._take(1)
         if second is None:
@@ -121,15 +121,15 @@ class Pieces:
                 self._taken = self._size
                 second.close()
                 return
-            self._stretches[0].end_at(border)
+            self._segments[0].end_at(border)
         self._launch(1, second)
         for number in range(2, self._connections):
             self._launch(number, self._take(number))
 
-    def _launch(self, number: int, stretch: Stretch | None) -> None:
-        if stretch is not None:
+    def _launch(self, number: int, segment: Segment | None) -> None:
+        if segment is not None:
             self._files[number] = os.dup(self._file)
-            threading.Thread(target=self._work, args=(number, stretch), daemon=True).start()
+            threading.Thread(target=self._work, args=(number, segment), daemon=True).start()
 
     def _wait(self, at: int, told: int) -> tuple[int, int]:
         """Up to where all is there, and how much came; waits a while for one to become more."""
@@ -156,16 +156,16 @@ class Pieces:
     def _stop(self) -> None:
         with self._changed:
             self._failure = self._failure or Error("The download has ended")
-        for stretch in self._stretches.values():
-            stretch.stop()
+        for segment in self._segments.values():
+            segment.stop()
 
     # -- in the threads of the workers -------------------------------------------------------------
 
-    def _work(self, number: int, stretch: Stretch | None) -> None:
+    def _work(self, number: int, segment: Segment | None) -> None:
         try:
-            while stretch is not None:
-                stretch.read()
-                stretch = self._take(number)
+            while segment is not None:
+                segment.read()
+                segment = self._take(number)
         except BaseException as error:
             with self._changed:
                 self._failure = self._failure or error
@@ -173,8 +173,8 @@ class Pieces:
         finally:
             os.close(self._files.pop(number))
 
-    def _take(self, number: int) -> Stretch | None:
-        """The next piece, for a worker; none when all are taken."""
+    def _take(self, number: int) -> Segment | None:
+        """The next segment, for a worker; none when all are taken."""
         with self._changed:
             begin, end = self._taken, min(self._size, self._taken + self._length)
             if begin == end or self._came >= self._size or self._failure:
@@ -182,9 +182,9 @@ class Pieces:
                 self._changed.notify()
                 return None
             self._taken, self._written[number] = end, begin
-            stretch = Stretch(self._places, number, begin, end, partial(self._put, number))
-            self._stretches[number] = stretch
-            return stretch
+            segment = Segment(self._mirrors, number, begin, end, partial(self._put, number))
+            self._segments[number] = segment
+            return segment
 
     def _put(self, number: int, at: int, block: memoryview) -> None:
         size = len(block)
@@ -196,6 +196,6 @@ class Pieces:
             self._came += size
             self._changed.notify()
 
-    def _piece(self, size: int) -> int:
-        """How long the pieces of so much are."""
+    def _length_of(self, size: int) -> int:
+        """How long the segments of so much are."""
         return min(LARGEST, max(SMALLEST, size // (self._connections * TURNS)))

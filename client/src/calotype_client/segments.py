@@ -1,4 +1,4 @@
-"""A stretch of the data of an image, read over as many connections as it takes."""
+"""A segment of the data of an image, read over as many connections as it takes."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ from calotype_client.model import Image
 
 LOG = logging.getLogger(__name__)
 
-#: How often a stretch goes on after a cut that brought nothing new.
+#: How often a segment goes on after a cut that brought nothing new.
 CUTS = 6
 #: Seconds before the first of these, doubled each time.
 PAUSE = 0.5
@@ -36,7 +36,7 @@ Put = Callable[[int, memoryview], None]
 Opened = tuple[HTTPConnection, HTTPResponse]
 
 
-class Places:
+class Mirrors:
     """Where the data of an image can be had: at nodes that have it, and at the service itself.
 
     A node is asked as long as it gives data; the service, when no node is left.
@@ -52,7 +52,7 @@ class Places:
         self._lock = threading.Lock()
 
     def pick(self, number: int) -> str | None:
-        """The node for a stretch of this number; None is the service itself."""
+        """The node for a segment of this number; None is the service itself."""
         with self._lock:
             return self._nodes[number % len(self._nodes)] if self._nodes else None
 
@@ -85,11 +85,11 @@ class Places:
         return False
 
 
-class Stretch:
+class Segment:
     """The bytes of an image from `begin` to `end`; `put` is given them in order."""
 
-    def __init__(self, places: Places, number: int, begin: int, end: int, put: Put) -> None:
-        self._places = places
+    def __init__(self, mirrors: Mirrors, number: int, begin: int, end: int, put: Put) -> None:
+        self._mirrors = mirrors
         self._number = number
         self._at, self._end = begin, end
         self._put = put
@@ -142,15 +142,15 @@ class Stretch:
             if self._node is None:
                 self._pause(error, self._at > before)
             elif self._at == before:
-                self._places.drop(self._node, error)
+                self._mirrors.drop(self._node, error)
         if self._stopped.is_set():
             raise NotConnected("The download was stopped")
 
     def _step(self) -> None:
         """Open a connection or, when there is one, read what it gives."""
         if self._opened is None:
-            self._node = self._places.pick(self._number)
-            self._opened = self._places.open(self._node, self._at, self._end)
+            self._node = self._mirrors.pick(self._number)
+            self._opened = self._mirrors.open(self._node, self._at, self._end)
             return
         (connection, answer), self._opened = self._opened, None
         with closing(connection), answer:
@@ -161,7 +161,7 @@ class Stretch:
 
     def _skip(self, answer: HTTPResponse) -> int:
         """How many bytes come before those that are wanted. Raises NoData, WrongData."""
-        image = self._places.image
+        image = self._mirrors.image
         if answer.status == 204:
             raise NoData(f"Image {image.id} has no data")
         if answer.status == 206:

@@ -19,13 +19,12 @@ from terminal import Terminal
 from calotype_client import Client, connect
 from calotype_client.errors import NotConnected, Refused, WrongData
 from calotype_client.model import Image
-from calotype_client.pieces import Pieces
 from tests.cache.people import guarded, start
 from tests.cache.site import Node
 from tests.service import Service
 
 MIB = 1 << 20
-#: Enough for five pieces.
+#: Enough for five segments.
 DATA = os.urandom(66 * MIB + 5)
 
 
@@ -61,8 +60,8 @@ def test_parts_are_read_at_once(image: Image, open_service: Service, tmp_path: P
 def test_one_that_is_slow_gets_others_beside_it(
     image: Image, open_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calotype_client.pieces.WATCHED", 0)
-    monkeypatch.setattr("calotype_client.pieces.WORTH", 0)
+    monkeypatch.setattr("calotype_client.parallel.WATCHED", 0)
+    monkeypatch.setattr("calotype_client.parallel.WORTH", 0)
     others = threading.Barrier(4)
     waiting = {1, 2, 3, 4}
 
@@ -82,12 +81,12 @@ def test_one_that_is_slow_gets_others_beside_it(
 def test_whenever_others_join(
     image: Image, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calotype_client.pieces.SMALLEST", MIB)
+    monkeypatch.setattr("calotype_client.parallel.SMALLEST", MIB)
     for milliseconds in range(0, 200, 10):
         # Whether the digest waits depends on the machine; here only the time counts.
         soon = time.monotonic() + milliseconds / 1000
         monkeypatch.setattr(
-            Pieces, "_slow", lambda it, at=soon: it._alone and time.monotonic() > at
+            ParallelDownload, "_slow", lambda it, at=soon: it._alone and time.monotonic() > at
         )
         told: list[int] = []
         client.data.download(image, tmp_path / "back", progress=told.append)
@@ -97,7 +96,7 @@ def test_whenever_others_join(
 def test_one_that_is_fast_stays_alone(
     image: Image, open_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calotype_client.pieces.WATCHED", 60)  # on a machine of any speed
+    monkeypatch.setattr("calotype_client.parallel.WATCHED", 60)  # on a machine of any speed
     with cutting(open_service.port) as proxy:
         at(proxy.url).data.download(image, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == DATA
@@ -115,7 +114,7 @@ def test_twenty_cuts(image: Image, open_service: Service, tmp_path: Path) -> Non
 def test_nobody_answers_any_more(
     image: Image, open_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calotype_client.reading.PAUSE", 0)
+    monkeypatch.setattr("calotype_client.segments.PAUSE", 0)
     allow = {1: None, 2: MIB}
     with (
         cutting(open_service.port, lambda number: allow.get(number, 0)) as proxy,
@@ -176,8 +175,8 @@ def test_a_service_without_parts_is_read_once(
 def test_a_slow_service_without_parts_stays_alone(
     image: Image, without_parts: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calotype_client.pieces.WATCHED", 0)
-    monkeypatch.setattr("calotype_client.pieces.WORTH", 0)
+    monkeypatch.setattr("calotype_client.parallel.WATCHED", 0)
+    monkeypatch.setattr("calotype_client.parallel.WORTH", 0)
     second = threading.Event()
 
     def pace(number: int, count: int) -> None:
@@ -199,7 +198,7 @@ def test_the_token_goes_over_no_worse_connection(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("calotype_client.reading.PAUSE", 0)
+    monkeypatch.setattr("calotype_client.segments.PAUSE", 0)
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     secure = at(f"https://127.0.0.1:{port}")
