@@ -19,6 +19,7 @@ from terminal import Terminal
 from calotype_client import Client, connect
 from calotype_client.errors import NotConnected, Refused, WrongData
 from calotype_client.model import Image
+from calotype_client.parallel import ParallelDownload
 from tests.cache.people import guarded, start
 from tests.cache.site import Node
 from tests.service import Service
