@@ -78,13 +78,13 @@ def documented() -> set[int]:
 
 
 def test_exit_codes(anybody: Terminal, client: Client) -> None:
-    client.images.create(name="kept", protected=True)
+    client.images.create(name="kept-by-protection", protected=True)
     found = {
         0: anybody.type("image", "list", status=0),
         1: anybody.type("image", "create", "x", "--file", "missing", status=1),
         2: anybody.type("image", "list", "--limit", "none", status=2),
         3: anybody.type("image", "show", "nobody", status=3),
-        4: anybody.type("image", "delete", "kept", status=4),
+        4: anybody.type("image", "delete", "kept-by-protection", status=4),
         141: unread(anybody, "image", "list"),
     }
     found |= {128 + it: cut_short(anybody, client, it) for it in (SIGINT, SIGTERM, SIGHUP)}
